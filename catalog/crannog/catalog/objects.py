@@ -1,0 +1,180 @@
+"""Immutable JSON objects of the catalog: written once, addressed by content, cached."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from threading import Lock
+from typing import cast
+
+from crannog.catalog.commit import Commit, commit_from_json, commit_to_json
+from crannog.catalog.pins import JsonObject, Pin, pin_from_json, pin_to_json
+from crannog.catalog.state import Entry, State, state_from_json, state_to_json
+from crannog.catalog.store import ObjectNotFound, OutcomeUnknown, Store
+from crannog.errors import StorageError
+
+FORMAT = 1
+CATALOG = "_crannog"
+CACHED_OBJECTS = 20_000
+
+
+def encode(kept: JsonObject) -> bytes:
+    """Return the one spelling of an object: sorted keys, no spaces, with its format."""
+    text = json.dumps(
+        {"format": FORMAT, **kept}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    return text.encode()
+
+
+def decode(data: bytes, key: str) -> JsonObject:
+    """Read an object; one that a newer version wrote is refused by name."""
+    try:
+        kept = json.loads(data)
+        written = kept["format"]
+    except (ValueError, KeyError, TypeError):
+        raise StorageError(
+            "object_damaged",
+            f"{key} is not a catalog object",
+            hint="restore it from a backup of the lake",
+        ) from None
+    if not isinstance(written, int) or written > FORMAT:
+        raise StorageError(
+            "format_too_new",
+            f"{key} has format {written}; this version of Crannog reads up to format {FORMAT}",
+            hint="upgrade Crannog",
+        )
+    return cast(JsonObject, kept)
+
+
+class Objects:
+    """Read and write a lake's immutable objects through its store.
+
+    What is returned is shared between callers and must not be changed.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._cache: OrderedDict[str, object] = OrderedDict()
+        self._lock = Lock()
+
+    def put_object(self, kind: str, kept: JsonObject) -> str:
+        """Keep an object at `<kind>/<sha>` and return its sha."""
+        data = encode(kept)
+        sha = hashlib.sha256(data).hexdigest()
+        key = object_key(kind, sha)
+        if self.cached(key) is None:
+            self.store.put(key, data)
+            self.remember(key, cast(JsonObject, json.loads(data)))
+        return sha
+
+    def get_object(self, kind: str, sha: str) -> JsonObject:
+        """Return the object at `<kind>/<sha>`."""
+        key = object_key(kind, sha)
+        known = self.cached(key)
+        if known is None:
+            data = self.store.get(key)
+            if hashlib.sha256(data).hexdigest() != sha:
+                raise StorageError(
+                    "object_damaged",
+                    f"{key} in {self.store.url} does not have the content that it is named for",
+                    hint="restore it from a backup of the lake",
+                )
+            known = decode(data, key)
+            self.remember(key, known)
+        return cast(JsonObject, known)
+
+    def put_pin(self, pin: Pin) -> str:
+        """Keep a pin and return its digest."""
+        digest = self.put_object("pins", pin_to_json(pin))
+        self.remember(f"pin:{digest}", pin)
+        return digest
+
+    def pin(self, at: Entry | str) -> Pin:
+        """Return the pin of a state's entry, or of a digest."""
+        digest = at if isinstance(at, str) else at.digest
+        known = self.cached(f"pin:{digest}")
+        if known is None:
+            known = pin_from_json(self.get_object("pins", digest))
+            self.remember(f"pin:{digest}", known)
+        return cast(Pin, known)
+
+    def put_commit(self, commit: Commit) -> None:
+        """Keep a commit; its id is new, so an answer that was lost may simply be sent again."""
+        key = commit_key(commit.id)
+        data = encode(commit_to_json(commit))
+        try:
+            self.store.put(key, data)
+        except OutcomeUnknown:
+            self.store.put(key, data)
+        self.remember(key, commit)
+
+    def commit(self, id: str) -> Commit:
+        """Return the commit of a whole id."""
+        key = commit_key(id)
+        known = self.cached(key)
+        if known is None:
+            known = commit_from_json(decode(self.store.get(key), key))
+            self.remember(key, known)
+        return cast(Commit, known)
+
+    def state(self, commit: Commit) -> State:
+        """Return the state of the whole lake at a commit."""
+        key = f"state:{commit.id}"
+        known = self.cached(key)
+        if known is None:
+            known = commit.changes.on(self.base_state(commit.base))
+            self.remember(key, known)
+        return cast(State, known)
+
+    def base_state(self, sha: str | None) -> State:
+        """Return the state that a commit's changes go on top of."""
+        if sha is None:
+            return State()
+        known = self.cached(f"base:{sha}")
+        if known is None:
+            known = state_from_json(self.get_object("states", sha))
+            self.remember(f"base:{sha}", known)
+        return cast(State, known)
+
+    def put_state(self, state: State) -> str:
+        """Keep a whole state as a new base and return its hash."""
+        return self.put_object("states", state_to_json(state))
+
+    def cached(self, key: str) -> object | None:
+        """Return what was read or written under a key before."""
+        with self._lock:
+            found = self._cache.get(key)
+            if found is not None:
+                self._cache.move_to_end(key)
+            return found
+
+    def remember(self, key: str, value: object) -> None:
+        """Keep an immutable value for the next read."""
+        with self._lock:
+            self._cache[key] = value
+            self._cache.move_to_end(key)
+            while len(self._cache) > CACHED_OBJECTS:
+                self._cache.popitem(last=False)
+
+
+def object_key(kind: str, sha: str) -> str:
+    """Return the key of a content-addressed object."""
+    return f"{CATALOG}/{kind}/{sha}.json"
+
+
+def commit_key(id: str) -> str:
+    """Return the key of a commit."""
+    return f"{CATALOG}/commits/{id}.json"
+
+
+__all__ = [
+    "CATALOG",
+    "FORMAT",
+    "ObjectNotFound",
+    "Objects",
+    "commit_key",
+    "decode",
+    "encode",
+    "object_key",
+]
