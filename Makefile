@@ -1,0 +1,40 @@
+# Every target sets up what it needs by itself: `make test` works in a fresh clone.
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: setup demo test lint bench oracle format help
+
+help:
+	@echo "make setup   make .venv and .venv-oracle (may run twice, or twice at once)"
+	@echo "make demo    load the git history of this clone, build models from it, travel in time"
+	@echo "make test    lint, then every test"
+	@echo "make lint    ruff, mypy, import-linter"
+	@echo "make bench   measure against plain DuckDB, and what start-up and history cost"
+	@echo "make oracle  TPC-H at SF1 and TPC-DS at SF0.1 against DuckDB's own answers"
+	@echo "make format  let ruff lay out the code"
+
+setup:
+	@$(PYTHON) .ci/setup.py
+
+demo: setup
+	@$(BIN)/crannog demo
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: lint
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not full"
+
+oracle: setup
+	$(BIN)/python -m pytest tests/oracle -m full -v
+
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+format: setup
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
