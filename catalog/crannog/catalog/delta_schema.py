@@ -1,0 +1,148 @@
+"""Columns as Delta spells them: the schema in a table's metadata, and what it asks of a reader."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+from crannog.errors import StorageError
+from crannog.types import (
+    TIMESTAMPTZ,
+    TYPE_KEY,
+    Column,
+    Decimal,
+    Field,
+    ListOf,
+    MapOf,
+    Scalar,
+    StructOf,
+    Type,
+    parse_type,
+)
+
+JsonObject = dict[str, object]
+
+_DELTA_NAMES = {
+    "BOOLEAN": "boolean",
+    "TINYINT": "byte",
+    "SMALLINT": "short",
+    "INTEGER": "integer",
+    "BIGINT": "long",
+    "FLOAT": "float",
+    "DOUBLE": "double",
+    "VARCHAR": "string",
+    "BLOB": "binary",
+    "DATE": "date",
+    "TIMESTAMP": "timestamp_ntz",
+    TIMESTAMPTZ: "timestamp",
+}
+_DUCKDB_NAMES = {delta: duckdb for duckdb, delta in _DELTA_NAMES.items()}
+
+
+def delta_schema(columns: Sequence[Column]) -> str:
+    """Return the `schemaString` of a table; the type that a query sees is kept in the metadata."""
+    fields = []
+    for column in columns:
+        metadata: JsonObject = {}
+        if column.type != column.stored:
+            metadata[TYPE_KEY] = column.type
+        if column.comment is not None:
+            metadata["comment"] = column.comment
+        kept = _to_delta(parse_type(column.stored))
+        fields.append(_field(column.name, kept, column.nullable, metadata))
+    return json.dumps({"type": "struct", "fields": fields}, separators=(",", ":"))
+
+
+def columns_from_delta(schema: str) -> tuple[Column, ...]:
+    """Read the columns of a `schemaString`, of ours or of another writer."""
+    columns = []
+    for each in cast(list[JsonObject], json.loads(schema)["fields"]):
+        kept = str(_from_delta(each["type"]))
+        metadata = cast(JsonObject, each.get("metadata") or {})
+        columns.append(
+            Column(
+                cast(str, each["name"]),
+                cast(str, metadata.get(TYPE_KEY, kept)),
+                kept,
+                cast(bool, each.get("nullable", True)),
+                cast("str | None", metadata.get("comment")),
+            )
+        )
+    return tuple(columns)
+
+
+def delta_name(found: Type) -> str | None:
+    """Return Delta's name of a type without parts; None for a nested one."""
+    match found:
+        case Scalar(name):
+            return _DELTA_NAMES.get(name)
+        case Decimal(precision, scale):
+            return f"decimal({precision},{scale})"
+        case _:
+            return None
+
+
+def needs_ntz(columns: Iterable[Column]) -> bool:
+    """Say whether a column holds a timestamp without a zone, which Delta has as a feature."""
+    return any(_has_ntz(parse_type(column.stored)) for column in columns)
+
+
+def _has_ntz(found: Type) -> bool:
+    match found:
+        case Scalar(name):
+            return name == "TIMESTAMP"
+        case ListOf(item):
+            return _has_ntz(item)
+        case MapOf(key, value):
+            return _has_ntz(key) or _has_ntz(value)
+        case StructOf(fields):
+            return any(_has_ntz(each.type) for each in fields)
+        case _:
+            return False
+
+
+def _field(name: str, kept: object, nullable: bool, metadata: JsonObject) -> JsonObject:
+    return {"name": name, "type": kept, "nullable": nullable, "metadata": metadata}
+
+
+def _to_delta(found: Type) -> object:
+    match found:
+        case ListOf(item):
+            return {"type": "array", "elementType": _to_delta(item), "containsNull": True}
+        case MapOf(key, value):
+            return {
+                "type": "map",
+                "keyType": _to_delta(key),
+                "valueType": _to_delta(value),
+                "valueContainsNull": True,
+            }
+        case StructOf(fields):
+            kept = [_field(each.name, _to_delta(each.type), True, {}) for each in fields]
+            return {"type": "struct", "fields": kept}
+        case _:
+            return delta_name(found)
+
+
+def _from_delta(kept: object) -> Type:
+    if isinstance(kept, str):
+        if kept in _DUCKDB_NAMES:
+            return Scalar(_DUCKDB_NAMES[kept])
+        if kept.startswith("decimal("):
+            return parse_type(kept)
+    if isinstance(kept, dict):
+        nested = cast(JsonObject, kept)
+        if nested["type"] == "array":
+            return ListOf(_from_delta(nested["elementType"]))
+        if nested["type"] == "map":
+            return MapOf(_from_delta(nested["keyType"]), _from_delta(nested["valueType"]))
+        if nested["type"] == "struct":
+            fields = cast(list[JsonObject], nested["fields"])
+            return StructOf(
+                tuple(Field(cast(str, f["name"]), _from_delta(f["type"]), True) for f in fields)
+            )
+    raise StorageError(
+        "unsupported_feature",
+        f"the table has a column of Delta type {kept!r}, which Crannog cannot read",
+        hint="have its writer store another type",
+    )
