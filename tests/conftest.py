@@ -116,7 +116,7 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> S3:
 
 @pytest.fixture
 def lake_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give the URL of a lake not yet made: local, or `parametrize("lake_url", ["s3"], indirect=True)`."""
+    """Give the URL of a lake not yet made: local, or S3 where a test asks by indirect parameter."""
     if getattr(request, "param", "local") == "s3":
         store: S3 = request.getfixturevalue("s3")
         return store.url

@@ -1,4 +1,4 @@
-"""Run ministack, an S3 server, until standard input closes: so it ends with its test run, however that ends."""
+"""Run ministack, an S3 server, until standard input closes: as long as its test run lives."""
 
 from __future__ import annotations
 
