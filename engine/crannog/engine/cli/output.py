@@ -1,0 +1,107 @@
+"""Where a verb's words go: its result to stdout, everything else to stderr, or all as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json as json_module
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+
+from crannog.engine.render.error import render_error
+from crannog.engine.render.style import Style
+from crannog.errors import CrannogError
+
+
+class Output:
+    """Print for one run; knows whether colours, remarks and JSON are wanted."""
+
+    def __init__(
+        self, *, json: bool = False, color: bool = True, quiet: bool = False, verbose: bool = False
+    ) -> None:
+        self.json = json
+        self.quiet = quiet
+        self.verbose = verbose
+        wanted = color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.out = Style(color=wanted and sys.stdout.isatty())
+        self.err = Style(color=wanted and sys.stderr.isatty())
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Output:
+        """Return the output that the options ask for."""
+        return cls(
+            json=options.json,
+            color=not options.no_color,
+            quiet=options.quiet,
+            verbose=options.verbose,
+        )
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal; 100 where there is none."""
+        return shutil.get_terminal_size((100, 24)).columns
+
+    def document(self, document: object) -> None:
+        """Print the one JSON document."""
+        print(json_text(document))
+
+    def line(self, text: str = "") -> None:
+        """Print a line of the result, unless JSON is wanted."""
+        if not self.json:
+            print(text)
+
+    def remark(self, text: str) -> None:
+        """Say something beside the result, unless silence is wanted."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def warning(self, text: str) -> None:
+        """Warn of something that stopped nothing."""
+        self.remark(f"{self.err.yellow('warning:')} {text}")
+
+    def failure(self, error: CrannogError, errors: Sequence[CrannogError] = ()) -> None:
+        """Tell one error, or all of them, as text or as the one JSON document."""
+        every = list(errors) or [error]
+        if self.json:
+            document = dict(error.result or {})
+            document.setdefault("error", error.document())
+            document.setdefault("errors", [one.document() for one in every])
+            self.document(document)
+            return
+        sys.stdout.flush()
+        texts = (render_error(one, self.err, width=self.width) for one in every)
+        print("\n\n".join(texts), file=sys.stderr)
+
+    def finish(self, document: object, errors: Sequence[CrannogError] = ()) -> int:
+        """End a verb: print its document if JSON is wanted, else its errors; return the code."""
+        if errors:
+            if self.json and isinstance(document, dict):
+                errors[0].result = document
+            self.failure(errors[0], errors)
+            return errors[0].exit_code
+        if self.json:
+            self.document(document)
+        return 0
+
+
+def json_text(document: object) -> str:
+    """Return a document as JSON for people and programs."""
+    return json_module.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+def table_lines(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()
+) -> list[str]:
+    """Return a plain table: columns two spaces apart, those in `right` flush right."""
+    from crannog.engine.render.width import pad
+
+    every = [list(head), *(list(row) for row in rows)]
+    flush = frozenset(right)
+    from crannog.engine.render.width import width
+
+    widths = [max(width(row[at]) for row in every) for at in range(len(head))]
+    return [
+        "  ".join(pad(cell, widths[at], right=at in flush) for at, cell in enumerate(row)).rstrip()
+        for row in every
+    ]
