@@ -1,0 +1,85 @@
+"""Places in a text: from an offset to a line and column, and from there to an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from crannog.errors import CrannogError, ModelError, QueryError
+
+
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
+    r"""Return the 1-based line and column of an offset.
+
+    >>> line_and_column('ab\ncd', 4)
+    (2, 2)
+    """
+    before = text.rfind("\n", 0, offset)
+    return text.count("\n", 0, offset) + 1, offset - before
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Say where a SQL text came from, so that errors point into the file and not into a slice of it.
+
+    Args:
+        file: shown before the line; a text with a file makes ModelErrors, one without QueryErrors.
+        first_line: the line of the file that the text starts on (at its first column).
+        whole: the whole file, for the caret; the text itself where it is not given.
+    """
+
+    file: str | None = None
+    first_line: int = 1
+    whole: str | None = None
+
+    def error(
+        self,
+        text: str,
+        start: int,
+        end: int,
+        *,
+        code: str,
+        message: str,
+        hint: str | None = None,
+    ) -> CrannogError:
+        """Make the error that points at `text[start:end]`."""
+        line, column = line_and_column(text, start)
+        line_end = text.find("\n", start)
+        stop = min(end, len(text) if line_end < 0 else line_end)
+        family = QueryError if self.file is None else ModelError
+        return family(
+            code,
+            message,
+            hint=hint,
+            file=self.file,
+            line=line + self.first_line - 1,
+            column=column,
+            length=max(1, stop - start),
+            source=self.whole if self.whole is not None else text,
+        )
+
+
+NOWHERE = Source()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Point at one span of one line of a file."""
+
+    file: str
+    line: int
+    column: int = 1
+    length: int = 1
+    source: str | None = field(default=None, repr=False)
+
+    def error(self, code: str, message: str, hint: str | None = None) -> ModelError:
+        """Make the ModelError that points here."""
+        return ModelError(
+            code,
+            message,
+            hint=hint,
+            file=self.file,
+            line=self.line,
+            column=self.column,
+            length=self.length,
+            source=self.source,
+        )
