@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 from crannog.catalog import delta_log, history, merge, publish, refs
 from crannog.catalog.commit import Commit, Head
-from crannog.catalog.locations import create_lake, open_lake
+from crannog.catalog.mark import create_lake, open_lake
 from crannog.catalog.objects import Objects
 from crannog.catalog.pins import Pin
 from crannog.catalog.publish import Prepare
@@ -16,12 +16,7 @@ from crannog.catalog.store import Store
 
 
 class Lake(Objects):
-    """Read refs, commits, states and pins of one lake, and publish to it.
-
-    `notice` is called with a sentence about what went wrong after a commit was already published.
-    """
-
-    notice: Callable[[str], None] | None = None
+    """Read refs, commits, states and pins of one lake, and publish to it."""
 
     @classmethod
     def open(cls, store: Store) -> Lake:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Lock
-from typing import cast
+from typing import TypeVar, cast
 
 from crannog.catalog.commit import Commit, commit_from_json, commit_to_json
 from crannog.catalog.pins import JsonObject, Pin, pin_from_json, pin_to_json
 from crannog.catalog.state import Entry, State, state_from_json, state_to_json
-from crannog.catalog.store import ObjectNotFound, OutcomeUnknown, Store
+from crannog.catalog.store import Store
 from crannog.errors import StorageError
 
 FORMAT = 1
 CATALOG = "_crannog"
 CACHED_OBJECTS = 20_000
+CACHED_STATES = 32
+PATIENCE = 120.0
+WORKERS = 8
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def encode(kept: JsonObject) -> bytes:
@@ -50,11 +59,17 @@ def decode(data: bytes, key: str) -> JsonObject:
 class Objects:
     """Read and write a lake's immutable objects through its store.
 
-    What is returned is shared between callers and must not be changed.
+    What is returned is shared between callers and must not be changed. `notice` is called with a
+    sentence about what went wrong after a commit was already published; `clock` gives the time of
+    commits; `patience` is how many seconds a publication may go without an outcome.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.notice: Callable[[str], None] | None = None
+        self.clock: Callable[[], datetime] = _now
+        self.patience = PATIENCE
+        self._states: OrderedDict[str, State] = OrderedDict()
         self._cache: OrderedDict[str, object] = OrderedDict()
         self._lock = Lock()
 
@@ -100,13 +115,9 @@ class Objects:
         return cast(Pin, known)
 
     def put_commit(self, commit: Commit) -> None:
-        """Keep a commit; its id is new, so an answer that was lost may simply be sent again."""
+        """Keep a commit under its id, which the writer chose and nobody else has."""
         key = commit_key(commit.id)
-        data = encode(commit_to_json(commit))
-        try:
-            self.store.put(key, data)
-        except OutcomeUnknown:
-            self.store.put(key, data)
+        self.store.put(key, encode(commit_to_json(commit)))
         self.remember(key, commit)
 
     def commit(self, id: str) -> Commit:
@@ -120,12 +131,15 @@ class Objects:
 
     def state(self, commit: Commit) -> State:
         """Return the state of the whole lake at a commit."""
-        key = f"state:{commit.id}"
-        known = self.cached(key)
+        with self._lock:
+            known = self._states.get(commit.id)
         if known is None:
             known = commit.changes.on(self.base_state(commit.base))
-            self.remember(key, known)
-        return cast(State, known)
+            with self._lock:
+                self._states[commit.id] = known
+                while len(self._states) > CACHED_STATES:
+                    self._states.popitem(last=False)
+        return known
 
     def base_state(self, sha: str | None) -> State:
         """Return the state that a commit's changes go on top of."""
@@ -140,6 +154,14 @@ class Objects:
     def put_state(self, state: State) -> str:
         """Keep a whole state as a new base and return its hash."""
         return self.put_object("states", state_to_json(state))
+
+    def each(self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """Call once for each item, several at a time, and return the results in order."""
+        waiting = list(items)
+        if len(waiting) < 3:
+            return [call(item) for item in waiting]
+        with ThreadPoolExecutor(min(WORKERS, len(waiting))) as workers:
+            return list(workers.map(call, waiting))
 
     def cached(self, key: str) -> object | None:
         """Return what was read or written under a key before."""
@@ -158,6 +180,10 @@ class Objects:
                 self._cache.popitem(last=False)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def object_key(kind: str, sha: str) -> str:
     """Return the key of a content-addressed object."""
     return f"{CATALOG}/{kind}/{sha}.json"
@@ -167,14 +193,3 @@ def commit_key(id: str) -> str:
     """Return the key of a commit."""
     return f"{CATALOG}/commits/{id}.json"
 
-
-__all__ = [
-    "CATALOG",
-    "FORMAT",
-    "ObjectNotFound",
-    "Objects",
-    "commit_key",
-    "decode",
-    "encode",
-    "object_key",
-]

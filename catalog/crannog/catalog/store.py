@@ -75,8 +75,8 @@ class Store(Protocol):
         False: definitely not written. OutcomeUnknown: the answer was lost.
         """
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Yield the objects whose key starts with the folder `prefix`, by key."""
+    def list(self, prefix: str, *, after: str = "") -> Iterator[ObjectInfo]:
+        """Yield the objects in the folder `prefix` and below, by key, those after a key only."""
 
     def delete(self, key: str) -> None:
         """Remove the object; a missing one is fine."""

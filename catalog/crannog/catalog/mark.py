@@ -1,0 +1,105 @@
+"""The mark that makes a folder a lake, and the making of a new one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import cast
+
+from crannog.catalog.commit import Commit
+from crannog.catalog.objects import CATALOG, Objects, decode, encode
+from crannog.catalog.refs import MAIN, ref_body, ref_key
+from crannog.catalog.store import OutcomeUnknown
+from crannog.errors import UsageError
+
+MARK = f"{CATALOG}/format.json"
+
+
+def open_lake(objects: Objects) -> str:
+    """Return the lake's id; lake_not_found or not_a_lake where there is none."""
+    found = _read_mark(objects)
+    if found is not None and objects.cached(_READY) is None:
+        if objects.store.exists(ref_key("branch", MAIN)):
+            objects.remember(_READY, True)
+        else:
+            found = None
+    if found is None:
+        _refuse_other(objects)
+        raise UsageError(
+            "lake_not_found",
+            f"there is no lake at {objects.store.url}",
+            hint="the first write makes it: `crannog load`, `crannog build` or an INSERT",
+        )
+    return found
+
+
+def create_lake(objects: Objects, author: str) -> str:
+    """Return the lake's id, making the lake where there is none; the first of several wins."""
+    found = _read_mark(objects)
+    if found is None:
+        _refuse_other(objects)
+        body = encode({"lake": secrets.token_hex(16)})
+        try:
+            objects.store.put_if_absent(MARK, body)
+        except OutcomeUnknown:
+            objects.store.put_if_absent(MARK, body)
+        found = _read_mark(objects)
+    key = ref_key("branch", MAIN)
+    if not objects.store.exists(key):
+        first = Commit(
+            id=secrets.token_hex(16),
+            parents=(),
+            time=objects.clock(),
+            author=author,
+            message="create the lake",
+            cause="create",
+            depth=0,
+        )
+        objects.put_commit(first)
+        try:
+            made = objects.store.swap(key, ref_body(first.id, 1), None)
+        except OutcomeUnknown:
+            # Whoever it was: the branch is there now, or the same question is asked again.
+            return create_lake(objects, author)
+        if not made:
+            objects.store.delete(f"{CATALOG}/commits/{first.id}.json")
+    return cast(str, found)
+
+
+_READY = "lake:ready"
+
+
+def _read_mark(objects: Objects) -> str | None:
+    known = objects.cached(MARK)
+    if known is None:
+        found = objects.store.read(MARK)
+        if found is None:
+            return None
+        known = decode(found[0], MARK)["lake"]
+        objects.remember(MARK, known)
+    return cast(str, known)
+
+
+def _refuse_other(objects: Objects) -> None:
+    """Raise not_a_lake where something else lies; hidden files and a half made catalog do not count."""
+    store = objects.store
+    found: str | None = None
+    if store.local:
+        if os.path.exists(store.root) and not os.path.isdir(store.root):
+            raise UsageError(
+                "not_a_lake",
+                f"{store.url} is a file, and a lake is a folder",
+                hint="give the path of a folder",
+            )
+        if os.path.isdir(store.root):
+            names = sorted(os.listdir(store.root))
+            found = next((n for n in names if n != CATALOG and not n.startswith(".")), None)
+    else:
+        keys = (info.key for info in store.list(""))
+        found = next((key for key in keys if not key.startswith(f"{CATALOG}/")), None)
+    if found is not None:
+        raise UsageError(
+            "not_a_lake",
+            f"{store.url} is not a lake: it has no {MARK}, but other things ({found}, ...)",
+            hint="give an empty or a new place",
+        )

@@ -1,0 +1,80 @@
+"""Merging: table by table, what only one side changed; what both changed is a conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from crannog.catalog import history, refs
+from crannog.catalog.commit import Commit, Head
+from crannog.catalog.objects import Objects
+from crannog.catalog.pins import Pin
+from crannog.catalog.publish import Origin, publish
+from crannog.catalog.state import Changes, State
+from crannog.errors import ConflictError
+
+
+
+def merge(
+    objects: Objects, source_ref: str, into_branch: str, author: str, message: str | None = None
+) -> Commit | None:
+    """Publish a commit with parents [ours, theirs]; None: theirs is contained already."""
+    theirs = refs.resolve(objects, source_ref, branch=into_branch)
+
+    def prepare(head: Head, ours: State) -> Changes | None:
+        shared = history.common_ancestor(objects, head.commit, theirs)
+        if shared.id == theirs.id:
+            return None
+        return _merged(objects, ours, objects.state(theirs), objects.state(shared), source_ref)
+
+    text = message if message is not None else f"merge {source_ref} into {into_branch}"
+    origin = Origin(author, text, "merge", parents_extra=(theirs.id,))
+    return publish(objects, into_branch, prepare, origin)
+
+
+def _merged(
+    objects: Objects, ours: State, theirs: State, shared: State, source_ref: str
+) -> Changes:
+    taken, both = _three_way(_digests(ours), _digests(theirs), _digests(shared))
+    if both:
+        names = sorted(_name(key, ours, theirs, shared) for key in both)
+        raise ConflictError(
+            "merge_conflict",
+            f"{source_ref} and this branch both changed {', '.join(names)}",
+            hint="make these tables equal on one of the two (rebuild or drop them there), then merge",
+            result={"tables": names},
+        )
+    tables: dict[str, Pin | None] = {
+        key: None if digest is None else objects.pin(digest) for key, digest in taken.items()
+    }
+    projects, unclear = _three_way(ours.projects, theirs.projects, shared.projects)
+    # A manifest is only a shortcut for the next build, which looks at everything without it.
+    return Changes(tables, {**projects, **dict.fromkeys(unclear)})
+
+
+def _three_way(
+    ours: Mapping[str, str], theirs: Mapping[str, str], shared: Mapping[str, str]
+) -> tuple[dict[str, str | None], list[str]]:
+    """Return what to take of theirs, and what both changed differently.
+
+    >>> _three_way({'a': '1', 'b': '2'}, {'a': '9', 'b': '3'}, {'a': '1', 'b': '1'})
+    ({'a': '9'}, ['b'])
+    """
+    taken: dict[str, str | None] = {}
+    both: list[str] = []
+    for key in sorted(theirs.keys() | shared.keys()):
+        mine, other, before = ours.get(key), theirs.get(key), shared.get(key)
+        if other in (before, mine):
+            continue
+        if mine == before:
+            taken[key] = other
+        else:
+            both.append(key)
+    return taken, both
+
+
+def _digests(state: State) -> dict[str, str]:
+    return {key: entry.digest for key, entry in state.tables.items()}
+
+
+def _name(key: str, *states: State) -> str:
+    return next(state.tables[key].name for state in states if key in state.tables)

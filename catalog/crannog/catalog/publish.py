@@ -1,0 +1,318 @@
+"""Publishing: one new commit on a branch by compare-and-swap, done once whatever gets lost."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from crannog.catalog import history, refs
+from crannog.catalog.commit import Commit, Head, TableChange, skips_after, time_text
+from crannog.catalog.delta_log import checkpoint_if_due, ensure_published, published_key
+from crannog.catalog.objects import Objects, commit_key
+from crannog.catalog.pins import Pin
+from crannog.catalog.state import Changes, Delta, Entry, State, Tombstone
+from crannog.catalog.store import OutcomeUnknown
+from crannog.errors import ConflictError, CrannogError, StorageError
+
+Prepare = Callable[[Head, State], Changes | None]
+
+SKEW = timedelta(minutes=5)
+SMALLEST_BASE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Say who makes a commit, why, and from what; `parents_extra` are merged commits."""
+
+    author: str
+    message: str
+    cause: str
+    project: str | None = None
+    code: str | None = None
+    run: str | None = None
+    parents_extra: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """Hold one try: the head that it goes on top of, and what differs from that head's state."""
+
+    head: Head
+    state: State
+    pins: Mapping[str, tuple[Pin, str]]
+    dropped: tuple[str, ...]
+    projects: Mapping[str, str | None]
+    message: str | None
+
+    def __bool__(self) -> bool:
+        return bool(self.pins or self.dropped or self.projects)
+
+
+class _Patience:
+    """Count the seconds that go by without an outcome, and wait longer each time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+        self._round = 0
+        self._since = time.monotonic()
+
+    def uncounted(self, prepare: Prepare, head: Head, state: State) -> Changes | None:
+        """Prepare without counting: that may take as long as it takes."""
+        started = time.monotonic()
+        try:
+            return prepare(head, state)
+        finally:
+            self._since += time.monotonic() - started
+
+    def wait(self) -> bool:
+        """Sleep a random while; False: there is no patience left."""
+        if time.monotonic() - self._since > self._left:
+            return False
+        self._round += 1
+        time.sleep(random.uniform(0.2, 1.0) * min(2.0, 0.01 * 2 ** min(self._round, 8)))
+        return True
+
+
+def publish(objects: Objects, branch: str, prepare: Prepare, origin: Origin) -> Commit | None:
+    """Publish what `prepare` makes of the branch's head; None: it had nothing to do.
+
+    After each lost race the new head is prepared anew, until it is published or prepare refuses.
+    """
+    patience = _Patience(objects.patience)
+    while True:
+        head = refs.head(objects, branch)
+        state = objects.state(head.commit)
+        changes = patience.uncounted(prepare, head, state)
+        if changes is None:
+            return None
+        attempt = _attempt(objects, head, state, changes)
+        if not attempt and not origin.parents_extra:
+            return None
+        if branch != refs.MAIN or _guard(objects, attempt):
+            commit = _commit(objects, attempt, origin)
+            if _moved(objects, head, commit, patience):
+                if branch == refs.MAIN:
+                    show_others(objects, (pin for pin, _ in attempt.pins.values()))
+                return commit
+            objects.store.delete(commit_key(commit.id))
+        if not patience.wait():
+            raise ConflictError(
+                "busy",
+                f"{branch} kept moving for {objects.patience:.0f} seconds; nothing was published",
+                hint="run it again when fewer others write to this branch",
+            )
+
+
+def show_others(objects: Objects, pins: Iterable[Pin]) -> None:
+    """Let other Delta readers see what main pins; the next writer repeats what fails here."""
+
+    def show(pin: Pin) -> None:
+        try:
+            ensure_published(objects, pin)
+            checkpoint_if_due(objects, pin)
+        except CrannogError as error:
+            if objects.notice is not None:
+                objects.notice(f"{pin.name} is committed, but not yet for other readers: {error}")
+
+    objects.each(show, [pin for pin in pins if _has_log(pin)])
+
+
+def _has_log(pin: Pin) -> bool:
+    return pin.entry is not None and pin.location is not None and pin.kind != "adopted"
+
+
+def _attempt(objects: Objects, head: Head, state: State, changes: Changes) -> _Attempt:
+    """Keep the pins, and leave out what is in the state already."""
+    given = [(key, pin) for key, pin in changes.tables.items() if pin is not None]
+    digests = objects.each(lambda item: objects.put_pin(item[1]), given)
+    pins: dict[str, tuple[Pin, str]] = {}
+    for (key, pin), digest in zip(given, digests, strict=True):
+        now = state.tables.get(key)
+        if now is None or now.digest != digest:
+            pins[key] = (pin, digest)
+    return _Attempt(
+        head=head,
+        state=state,
+        pins=pins,
+        dropped=tuple(k for k, pin in changes.tables.items() if pin is None and k in state.tables),
+        projects={k: v for k, v in changes.projects.items() if state.projects.get(k) != v},
+        message=changes.message,
+    )
+
+
+def _guard(objects: Objects, attempt: _Attempt) -> bool:
+    """Publish what main pins below us and see that our versions are free; False: we are late."""
+
+    def free(item: tuple[str, Pin]) -> bool:
+        key, pin = item
+        first = _first_version(objects, attempt.state, key, pin)
+        if first is None or pin.location is None:
+            return True
+        found = objects.store.read(published_key(pin.location, first))
+        ours = pin.entry.sha256 if pin.entry is not None and pin.version == first else None
+        if found is None or hashlib.sha256(found[0]).hexdigest() == ours:
+            return True
+        if refs.head(objects, attempt.head.branch).token != attempt.head.token:
+            return False
+        where = objects.store.uri(pin.location)
+        raise ConflictError(
+            "foreign_write",
+            f"something other than Crannog wrote version {first} of {pin.name} at {where}",
+            hint="move that log entry away, and let only Crannog write to its tables",
+        )
+
+    logged = [(key, pin) for key, (pin, _) in attempt.pins.items() if _has_log(pin)]
+    return all(objects.each(free, logged))
+
+
+def _first_version(objects: Objects, state: State, key: str, pin: Pin) -> int | None:
+    """Return the first version that publishing the pin would add; None: not known."""
+    before = state.tables.get(key)
+    if before is not None and before.id == pin.id:
+        old = objects.pin(before)
+        if before.version is None or not _has_log(old):
+            return None
+        ensure_published(objects, old)
+        return before.version + 1
+    stone = state.dropped.get(key)
+    return None if stone is not None and stone.id == pin.id else 0
+
+
+def _commit(objects: Objects, attempt: _Attempt, origin: Origin) -> Commit:
+    """Keep a new commit object on top of the head; nothing refers to it yet."""
+    id = secrets.token_hex(16)
+    head = attempt.head.commit
+    own = _delta(id, attempt)
+    base, since = _since_base(objects, head, own)
+    commit = Commit(
+        id=id,
+        parents=(head.id, *origin.parents_extra),
+        time=_time(objects, head, origin),
+        author=origin.author,
+        message=attempt.message if attempt.message is not None else origin.message,
+        cause=origin.cause,
+        depth=head.depth + 1,
+        skips=skips_after(head),
+        project=origin.project,
+        code=origin.code,
+        run=origin.run,
+        base=base,
+        changes=since,
+        tables=_table_changes(attempt),
+    )
+    objects.put_commit(commit)
+    return commit
+
+
+def _time(objects: Objects, head: Commit, origin: Origin) -> datetime:
+    now = objects.clock()
+    if head.time > now + SKEW:
+        raise CrannogError(
+            "clock_skew",
+            f"the newest commit is from {time_text(head.time)}, this clock says {time_text(now)}",
+            hint="set this machine's clock, or wait until it has caught up",
+        )
+    parents = [head, *(objects.commit(id) for id in origin.parents_extra)]
+    return max(now, *(parent.time + timedelta(microseconds=1) for parent in parents))
+
+
+def _delta(id: str, attempt: _Attempt) -> Delta:
+    state = attempt.state
+    tables: dict[str, Entry | None] = {}
+    dropped: dict[str, Tombstone | None] = {}
+    for key, (pin, digest) in attempt.pins.items():
+        tables[key] = Entry(
+            pin.name, pin.id, pin.kind, pin.version, pin.uuid, digest, id, pin.location
+        )
+        stone = state.dropped.get(key)
+        if stone is not None:
+            # The place of the one before stays taken; its key is one that no table can have.
+            dropped[key] = None
+            if stone.id != pin.id:
+                dropped[f"{key}#{stone.id}"] = stone
+    for key in attempt.dropped:
+        gone = state.tables[key]
+        tables[key] = None
+        dropped[key] = Tombstone(id, gone.location, gone.id)
+    return Delta(tables, dropped, attempt.projects)
+
+
+def _since_base(objects: Objects, head: Commit, own: Delta) -> tuple[str | None, Delta]:
+    """Return base and changes since it; a new base once the changes have grown too many."""
+    since = head.changes.then(own)
+    base = objects.base_state(head.base)
+    if len(since) <= max(SMALLEST_BASE, len(base.tables) // 8):
+        return head.base, since
+    return objects.put_state(since.on(base)), Delta()
+
+
+def _table_changes(attempt: _Attempt) -> dict[str, TableChange]:
+    state = attempt.state
+    changes: dict[str, TableChange] = {}
+    for key, (pin, _) in attempt.pins.items():
+        before = state.tables.get(key)
+        stone = state.dropped.get(key)
+        changes[key] = TableChange(
+            name=pin.name,
+            kind=pin.kind,
+            before=before.version if before is not None else None,
+            after=pin.version,
+            previous=before.commit if before is not None else stone.commit if stone else None,
+        )
+    for key in attempt.dropped:
+        gone = state.tables[key]
+        changes[key] = TableChange(
+            gone.name, gone.kind, gone.version, None, gone.commit, dropped=True
+        )
+    return changes
+
+
+def _moved(objects: Objects, head: Head, commit: Commit, patience: _Patience) -> bool:
+    """Move the branch from head to commit; False: somebody else moved it first.
+
+    An answer that was lost is settled by reading back: the commit is in the branch's history, or
+    the branch has moved on without it and so can never take it, or the same swap is sent again.
+    """
+    key = refs.ref_key("branch", head.branch)
+    body = refs.ref_body(commit.id, head.seq + 1)
+    doubt: OutcomeUnknown | None = None
+    while True:
+        try:
+            if objects.store.swap(key, body, head.token):
+                return True
+            if doubt is None:
+                return False
+        except OutcomeUnknown as error:
+            doubt = error
+        except StorageError:
+            # Once one was sent that may have arrived, a refusal of the next settles nothing.
+            if doubt is None:
+                raise
+        settled = _landed(objects, head, commit)
+        if settled is not None:
+            return settled
+        if not patience.wait():
+            raise StorageError(
+                "commit_unknown",
+                f"whether commit {commit.id} was published on {head.branch} is not known: {doubt}",
+                hint=f"see `crannog show {commit.id[:12]}` and `crannog log` before trying again",
+            )
+
+
+def _landed(objects: Objects, head: Head, commit: Commit) -> bool | None:
+    """Say whether the branch has the commit; None: it has not moved, or cannot be read now."""
+    try:
+        ref = refs.read_ref(objects, "branch", head.branch)
+        if ref is None:
+            return False
+        if ref.token == head.token:
+            return None
+        now = objects.commit(ref.commit)
+        return history.is_first_parent(objects, now, commit.id, commit.depth)
+    except StorageError:
+        return None
