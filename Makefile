@@ -27,7 +27,7 @@ lint: setup
 	$(BIN)/lint-imports --no-cache
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not full"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 oracle: setup
 	$(BIN)/python -m pytest tests/oracle -m full -v

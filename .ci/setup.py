@@ -47,7 +47,7 @@ class Environment:
         shutil.rmtree(self.folder, ignore_errors=True)
         venv.create(self.folder, with_pip=True)
         pip = [str(self.folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--quiet", *self.install], cwd=ROOT, check=True)
+        subprocess.run([*pip, "install", "-qq", *self.install], cwd=ROOT, check=True)
         (self.folder / STAMP).write_text(self.stamp())
 
 
