@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 _VARIABLES = {
     "access_key_id": ("AWS_ACCESS_KEY_ID",),
@@ -36,9 +37,9 @@ def aws_settings(given: Mapping[str, str]) -> dict[str, str]:
 
 def _profile() -> dict[str, str]:
     profile = os.environ.get("AWS_PROFILE", "default")
-    home = os.path.join(os.path.expanduser("~"), ".aws")
-    shared = os.environ.get("AWS_SHARED_CREDENTIALS_FILE", os.path.join(home, "credentials"))
-    config = os.environ.get("AWS_CONFIG_FILE", os.path.join(home, "config"))
+    home = Path("~/.aws").expanduser()
+    shared = os.environ.get("AWS_SHARED_CREDENTIALS_FILE", home / "credentials")
+    config = os.environ.get("AWS_CONFIG_FILE", home / "config")
     found: dict[str, str] = {}
     for path, section in (
         (shared, profile),

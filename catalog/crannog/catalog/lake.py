@@ -48,8 +48,7 @@ class Lake(Objects):
     def resolve(self, ref: str, *, branch: str = "main") -> Commit:
         """Return the commit that a REF means: branch, tag, id prefix, `~N`, `@{time}`.
 
-        Args:
-            branch: what a REF without a name (`~1`, `@{2026-01-31}`, or empty) starts from.
+        A REF without a name (`~1`, `@{2026-01-31}`, or empty) starts from `branch`.
         """
         return refs.resolve(self, ref, branch=branch)
 
@@ -107,7 +106,7 @@ class Lake(Objects):
         """Return a table at a Delta version that some commit in this history pins."""
         return history.find_version(self, commit, name, version)
 
-    def publish(
+    def publish(  # noqa: PLR0913 - a commit has this many facts
         self,
         branch: str,
         prepare: Prepare,

@@ -94,9 +94,8 @@ def acquire(
 ) -> Lease:
     """Take a branch's lease, waiting for the one who has it.
 
-    Args:
-        wait: called again and again with the holder while waiting; without it, a held lease is a
-            ConflictError at once.
+    `wait` is called again and again with the holder while waiting; without it, a held lease is a
+    ConflictError at once.
     """
     key = f"{CATALOG}/leases/{encode_name(branch)}.json"
     now = objects.clock()
@@ -193,6 +192,6 @@ def _boot_id() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         # Two containers share a kernel, but not their process ids.
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return "unknown"

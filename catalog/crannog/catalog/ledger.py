@@ -1,4 +1,4 @@
-"""The ledger of a loaded table: which files are in it, found in few reads however many there are."""
+"""The ledger of a loaded table: which files are in it, found in few reads."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def add_files(
     return objects.put_object("ledgers", {"files": layer, "below": below})
 
 
-def find_files(
-    objects: Objects, ledger: str | None, urls: Iterable[str]
-) -> dict[str, FileEntry]:
+def find_files(objects: Objects, ledger: str | None, urls: Iterable[str]) -> dict[str, FileEntry]:
     """Return the entries of those URLs that the ledger knows."""
     wanted = set(urls)
     found: dict[str, FileEntry] = {}

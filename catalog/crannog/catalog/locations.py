@@ -1,4 +1,4 @@
-"""Where a table lies: one folder for life, named after the table, never one that was used before."""
+"""Where a table lies: one folder for life, never one that was used before."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def _part(name: str) -> str:
     text = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else _escape(c) for c in lowered)
     if len(text) <= _LONGEST:
         return text
-    return f"{text[: _LONGEST - 17].rstrip('%')}-{hashlib.sha256(lowered.encode()).hexdigest()[:16]}"
+    return (
+        f"{text[: _LONGEST - 17].rstrip('%')}-{hashlib.sha256(lowered.encode()).hexdigest()[:16]}"
+    )
 
 
 def _escape(character: str) -> str:
@@ -56,7 +58,7 @@ def _escape(character: str) -> str:
 
 
 def _used(objects: Objects) -> dict[str, str | None]:
-    """Return every place that a branch or tag knows, with the id of the table that it belongs to."""
+    """Return every place that a branch or tag knows, with the id of its table."""
     known = cast("tuple[float, dict[str, str | None]] | None", objects.cached("places"))
     if known is not None and time.monotonic() - known[0] < _KNOWN_FOR:
         return known[1]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import secrets
+from pathlib import Path
 from typing import cast
 
 from crannog.catalog.commit import Commit
@@ -81,18 +81,19 @@ def _read_mark(objects: Objects) -> str | None:
 
 
 def _refuse_other(objects: Objects) -> None:
-    """Raise not_a_lake where something else lies; hidden files and a half made catalog do not count."""
+    """Raise not_a_lake where something else lies; hidden files and our own folder do not count."""
     store = objects.store
     found: str | None = None
     if store.local:
-        if os.path.exists(store.root) and not os.path.isdir(store.root):
+        root = Path(store.root)
+        if root.exists() and not root.is_dir():
             raise UsageError(
                 "not_a_lake",
                 f"{store.url} is a file, and a lake is a folder",
                 hint="give the path of a folder",
             )
-        if os.path.isdir(store.root):
-            names = sorted(os.listdir(store.root))
+        if root.is_dir():
+            names = sorted(path.name for path in root.iterdir())
             found = next((n for n in names if n != CATALOG and not n.startswith(".")), None)
     else:
         keys = (info.key for info in store.list(""))

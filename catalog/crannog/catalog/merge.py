@@ -13,7 +13,6 @@ from crannog.catalog.state import Changes, State
 from crannog.errors import ConflictError
 
 
-
 def merge(
     objects: Objects, source_ref: str, into_branch: str, author: str, message: str | None = None
 ) -> Commit | None:
@@ -40,7 +39,7 @@ def _merged(
         raise ConflictError(
             "merge_conflict",
             f"{source_ref} and this branch both changed {', '.join(names)}",
-            hint="make these tables equal on one of the two (rebuild or drop them there), then merge",
+            hint="make these tables equal on both sides (drop or rebuild one of them), then merge",
             result={"tables": names},
         )
     tables: dict[str, Pin | None] = {

@@ -192,4 +192,3 @@ def object_key(kind: str, sha: str) -> str:
 def commit_key(id: str) -> str:
     """Return the key of a commit."""
     return f"{CATALOG}/commits/{id}.json"
-

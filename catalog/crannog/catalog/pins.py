@@ -120,7 +120,8 @@ def pin_from_json(kept: JsonObject) -> Pin:
             _entry_from_json(each) for each in cast(list[list[object]], kept.get("entries", []))
         ),
         inputs=tuple(
-            InputPin(*each) for each in cast(list[tuple[str, str, int, str, str]], kept.get("inputs", []))
+            InputPin(*each)
+            for each in cast(list[tuple[str, str, int, str, str]], kept.get("inputs", []))
         ),
         partition_by=_texts(kept, "partition_by"),
         key=_texts(kept, "key"),

@@ -74,7 +74,8 @@ class _Patience:
         if time.monotonic() - self._since > self._left:
             return False
         self._round += 1
-        time.sleep(random.uniform(0.2, 1.0) * min(2.0, 0.01 * 2 ** min(self._round, 8)))
+        longest = min(2.0, 0.01 * 2 ** min(self._round, 8))
+        time.sleep(random.uniform(0.2, 1.0) * longest)  # noqa: S311 - jitter is no secret
         return True
 
 

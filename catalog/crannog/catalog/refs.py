@@ -251,4 +251,3 @@ def _unknown_ref(objects: Objects, name: str) -> UsageError:
         f"there is no branch, tag or commit {name!r}",
         hint=did_you_mean(name, [*branches, *tags]) or listed,
     )
-

@@ -22,7 +22,7 @@ class ObjectInfo:
     modified: datetime
 
 
-class ObjectNotFound(StorageError):
+class ObjectNotFound(StorageError):  # noqa: N818 - it says what happened
     """Raised when no object has the key."""
 
     def __init__(self, key: str, where: str) -> None:
@@ -30,7 +30,7 @@ class ObjectNotFound(StorageError):
         self.key = key
 
 
-class OutcomeUnknown(StorageError):
+class OutcomeUnknown(StorageError):  # noqa: N818 - it says what happened
     """Raised when a conditional write was sent and its answer was lost: read back to find out."""
 
     def __init__(self, key: str, where: str, reason: str) -> None:

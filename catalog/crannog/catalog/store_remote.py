@@ -32,7 +32,13 @@ T = TypeVar("T")
 
 _RETRIES = 4
 _STATUS = re.compile(r"status code: (\d{3})")
-_CLIENT_KEYS = {"allow_http", "allow_invalid_certificates", "proxy_url", "connect_timeout", "timeout"}
+_CLIENT_KEYS = {
+    "allow_http",
+    "allow_invalid_certificates",
+    "proxy_url",
+    "connect_timeout",
+    "timeout",
+}
 _AMONG_US = {"endpoint_url": "endpoint", "account": "account_name", "container": "container_name"}
 
 
@@ -45,10 +51,12 @@ class RemoteStore:
 
     local = False
 
-    def __init__(self, url: str, options: Mapping[str, str]) -> None:
+    def __init__(self, url: str, options: Mapping[str, object]) -> None:
         parts = urlsplit(url)
         if not parts.netloc:
-            raise UsageError("bad_lake_url", f"{url!r} names no bucket", hint=f"{parts.scheme}://bucket/prefix")
+            raise UsageError(
+                "bad_lake_url", f"{url!r} names no bucket", hint=f"{parts.scheme}://bucket/prefix"
+            )
         self.url = url
         self.scheme = parts.scheme.lower()
         self.bucket = parts.netloc
@@ -167,7 +175,7 @@ class RemoteStore:
         }
         kind = {"s3": S3Store, "s3a": S3Store, "gs": GCSStore}.get(self.scheme, AzureStore)
         try:
-            return kind(  # type: ignore[no-any-return, operator]
+            return kind(  # type: ignore[no-any-return]
                 self.bucket,
                 prefix=self.prefix or None,
                 config=config,
@@ -178,7 +186,8 @@ class RemoteStore:
             named = re.search(r"key: ?'?\"?([a-z_]+)", str(error))
             what = f" {named.group(1)!r}" if named is not None else ""
             raise UsageError(
-                "bad_storage_option", f"[storage] has an option{what} that {self.scheme} does not know"
+                "bad_storage_option",
+                f"[storage] has an option{what} that {self.scheme} does not know",
             ) from None
         except BaseError:
             raise UsageError(
@@ -214,7 +223,7 @@ class RemoteStore:
             return StorageError(
                 "storage_denied",
                 f"no credentials for {self.url}",
-                hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or [storage] in crannog.toml",
+                hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or fill in [storage]",
             )
         refused = (PermissionDeniedError, UnauthenticatedError)
         if isinstance(error, refused) or status in (401, 403):
@@ -237,7 +246,7 @@ class RemoteStore:
         return self._endpoint if self._endpoint is not None else f"{self.scheme}://{self.bucket}"
 
 
-def _settings(scheme: str, options: Mapping[str, str]) -> dict[str, str]:
+def _settings(scheme: str, options: Mapping[str, object]) -> dict[str, str]:
     given: dict[str, str] = {}
     for name, value in options.items():
         plain = name.lower().removeprefix("aws_")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from crannog.catalog.store import Store
@@ -13,17 +13,16 @@ from crannog.errors import UsageError
 REMOTE = ("s3", "s3a", "az", "abfs", "abfss", "gs")
 
 
-def open_store(url: str, options: Mapping[str, str] | None = None) -> Store:
+def open_store(url: str, options: Mapping[str, object] | None = None) -> Store:
     """Return the store of a lake's URL; nothing is read or written yet.
 
-    Args:
-        options: the `[storage]` table: endpoint_url, region, allow_http, access_key_id, ...
+    The options are those of `[storage]`: endpoint_url, region, allow_http, access_key_id, ...
     """
     if not url.strip():
         raise UsageError("bad_lake_url", "the lake's URL is empty", hint=_HINT)
     scheme, colon, _ = url.partition("://")
     if not colon:
-        return LocalStore(os.path.expanduser(url), url)
+        return LocalStore(str(Path(url).expanduser()), url)
     scheme = scheme.lower()
     if scheme == "file":
         parts = urlsplit(url)
