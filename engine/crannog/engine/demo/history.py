@@ -20,7 +20,8 @@ _FIELDS = ("%H", "%P", "%an", "%ae", "%at", "%ct", "%s")
 _MARK = b"\x01"
 _COUNTS = re.compile(rb"\n?(\d+|-)\t(\d+|-)\t(.*)\Z", re.DOTALL)
 _CHUNK = 1 << 20
-_LATEST = 253_402_300_799
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_LATEST = 4_102_444_800  # the year 2100
 _SETTINGS = ("-c", "core.quotepath=off", "-c", "log.showSignature=false", "-c", "diff.renames=true")
 
 
@@ -103,8 +104,9 @@ def read_history(clone: Path, *, newest: int = NEWEST) -> History:
         )
     total = int(_git(clone, "rev-list", "--count", "HEAD"))
     shallow = _git(clone, "rev-parse", "--is-shallow-repository").strip() == "true"
-    newest_first = list(_parse(_log(clone, newest)))
-    commits = sorted(reversed(newest_first), key=lambda commit: commit.committed_at)
+    commits = list(_parse(_log(clone, newest)))
+    commits.reverse()
+    commits.sort(key=lambda commit: commit.committed_at)
     return History(clone, tuple(commits), total, shallow)
 
 
@@ -158,7 +160,7 @@ def _commit(header: list[bytes], changes: list[FileChange]) -> GitCommit:
     )
 
 
-def _instant(seconds: str, otherwise: datetime = datetime.fromtimestamp(0, UTC)) -> datetime:
+def _instant(seconds: str, otherwise: datetime = _EPOCH) -> datetime:
     """Read seconds since 1970; git keeps whatever a broken clock or tool once wrote."""
     try:
         value = int(seconds)

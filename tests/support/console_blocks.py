@@ -1,0 +1,106 @@
+"""Runs what a document shows: every ```console block, command by command, output compared.
+
+A line `$ command` is run by bash (lines after it that begin with `> ` belong to it); the lines up
+to the next command are what it must print. A line `...` stands for any lines. Commit ids, run ids
+and times of day or durations may differ. The blocks of one document share a folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+_VARYING = (
+    (re.compile(r"\b[0-9a-f]{32}\b"), "<id>"),
+    (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,12}\b"), "<id>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00)?"), "<time>"),
+    (re.compile(r" *\b\d+(\.\d+)? (ms|s)\b"), " <seconds>"),
+    (re.compile(r"\b\d+(\.\d+)? (B|kB|KB|KiB|MB|MiB)\b"), "<size>"),
+)
+
+
+@dataclass(slots=True)
+class Command:
+    """Hold one command of a document and what it should print."""
+
+    line: int
+    text: str
+    expected: list[str] = field(default_factory=list)
+
+
+def commands(document: str) -> list[Command]:
+    """Read the commands of every ```console block."""
+    found: list[Command] = []
+    for block in _FENCE.finditer(document):
+        if block.group(2) != "console":
+            continue
+        first = document.count("\n", 0, block.start(3)) + 1
+        indent = len(block.group(1))
+        for number, raw in enumerate(block.group(3).splitlines(), first):
+            line = raw[indent:]
+            if line.startswith("$ "):
+                found.append(Command(number, line[2:]))
+            elif line.startswith("> ") or line == ">":
+                found[-1].text += "\n" + line[2:]
+            else:
+                found[-1].expected.append(line)
+    return found
+
+
+def run(document: Path, folder: Path) -> list[str]:
+    """Run a document's commands in `folder`; return what was not as shown."""
+    complaints = []
+    where = folder
+    for command in commands(document.read_text(encoding="utf-8")):
+        place = folder / ".where"
+        done = subprocess.run(
+            ["bash", "-c", f"{command.text}\ncode=$?; pwd > {str(place)!r}; exit $code"],
+            cwd=where,
+            env=os.environ
+            | {
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "COLUMNS": "100",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        printed = done.stdout.decode()
+        where = Path(place.read_text().strip()) if place.exists() else where
+        place.unlink(missing_ok=True)
+        if not matches(command.expected, printed.splitlines()):
+            shown = "\n".join(command.expected)
+            complaints.append(
+                f"{document.name}:{command.line}: $ {command.text}\n"
+                f"--- shown\n{shown}\n--- printed (exit {done.returncode})\n{printed}"
+            )
+    return complaints
+
+
+def matches(expected: list[str], printed: list[str]) -> bool:
+    """Compare lines; `...` stands for any number of them."""
+    wanted, got = plain(expected), plain(printed)
+    if "..." not in wanted:
+        return wanted == got
+    pattern = "".join(
+        "(?:.*\n)*" if line == "..." else re.escape(line).replace(r"\.\.\.", ".*") + "\n"
+        for line in wanted
+    )
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in got)) is not None
+
+
+def plain(lines: list[str]) -> list[str]:
+    """Take out what differs from run to run, and empty lines."""
+    kept = []
+    for raw in lines:
+        line = raw.rstrip()
+        for pattern, stand_in in _VARYING:
+            line = pattern.sub(stand_in, line)
+        if line.strip():
+            kept.append(line)
+    return kept
