@@ -10,7 +10,14 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crannog.engine.config_file import LIMIT_KEYS, Config, interpolated, redact
+from crannog.engine.config_file import (
+    LIMIT_KEYS,
+    SECRET_KEYS,
+    STORAGE_KEYS,
+    Config,
+    interpolated,
+    redact,
+)
 from crannog.engine.literals import literal_value
 from crannog.errors import UsageError
 from crannog.names import did_you_mean
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
     from crannog.engine.project import Project
 
 _MEMORY = re.compile(r"\d+(?:\.\d+)?\s*(?:%|(?:[KMGT]i?)?B)\Z", re.IGNORECASE)
-_PUBLIC_STORAGE = frozenset({"endpoint_url", "region", "allow_http", "addressing_style"})
+_PUBLIC_STORAGE = frozenset(STORAGE_KEYS) - SECRET_KEYS - {"access_key_id"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ SECRET_KEYS = frozenset({
     "client_secret", "service_account_key", "token", "bearer_token",
 })  # fmt: skip
 STORAGE_KEYS = (
-    "endpoint_url", "region", "allow_http", "addressing_style", "access_key_id", "account_name",
-    "client_id", "tenant_id", "service_account_path", "anonymous", "timeout", "connect_timeout",
+    "endpoint_url", "region", "allow_http", "allow_invalid_certificates", "proxy_url", "timeout",
+    "connect_timeout", "access_key_id", "skip_signature", "virtual_hosted_style_request",
+    "account_name", "client_id", "tenant_id", "service_account", "application_credentials",
     *sorted(SECRET_KEYS),
 )  # fmt: skip
 

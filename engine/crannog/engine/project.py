@@ -41,7 +41,7 @@ class ProjectFile:
     def data(self) -> bytes:
         """Return the file's bytes."""
         try:
-            with open(self.path, "rb") as opened:  # noqa: PTH123 (a thousand of these per build)
+            with open(self.path, "rb") as opened:
                 return opened.read()
         except OSError as error:
             raise ModelError(
@@ -138,9 +138,9 @@ def table_of(shown: str, ending: str) -> tuple[str, str]:
     folder, *parts = shown[: -len(ending)].split("/")
     if len(parts) > 2 or not parts[-1]:
         raise ModelError(
-            "bad_name",
-            f"{shown} lies too deep to be named by its path",
-            hint=f"a table has a schema and a name: {folder}/SCHEMA/NAME{ending}",
+            "bad_path",
+            f"{shown} gives no name",
+            hint=f"put it at {folder}/SCHEMA/NAME{ending}: schemas do not nest",
             file=shown,
             line=1,
         )
@@ -218,7 +218,7 @@ def _refuse_twice(files: tuple[ProjectFile, ...]) -> None:
         other = seen.setdefault(key, file)
         if other is not file:
             raise ModelError(
-                "table_made_twice",
+                "duplicate_model",
                 f"{file.table} is made by {other.shown} and by {file.shown}",
                 hint="rename one; names compare without case",
                 file=file.shown,

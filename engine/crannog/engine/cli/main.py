@@ -158,4 +158,4 @@ def _silence_stdout() -> None:
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (lives until the end)
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (lives until the end)

@@ -14,8 +14,11 @@ from crannog.errors import UsageError
 from crannog.names import did_you_mean
 
 if TYPE_CHECKING:
+    from crannog.catalog.commit import Commit
+    from crannog.catalog.lake import Lake
     from crannog.engine.config import Settings
     from crannog.engine.project import Project
+    from crannog.engine.session import Session
 
 _UNKNOWN = re.compile(r"unrecognized arguments: (.+)")
 _CHOICE = re.compile(r"argument ([^:]+): invalid choice: '?(.*?)'? \(choose from (.*)\)")
@@ -140,3 +143,34 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
+
+
+def lake_of(settings: Settings) -> Lake:
+    """Open the lake that the settings name; DuckDB is not needed for what the catalog knows."""
+    from crannog.catalog.lake import Lake
+    from crannog.catalog.stores import open_store
+
+    return Lake.open(open_store(settings.required_lake, settings.storage))
+
+
+def commit_of(lake: Lake, settings: Settings) -> Commit:
+    """Return the commit to look at: `--at`, else the branch's head."""
+    if settings.at is not None:
+        return lake.resolve(settings.at, branch=settings.branch)
+    return lake.head(settings.branch).commit
+
+
+def session_of(settings: Settings) -> Session:
+    """Open the session that the settings name."""
+    from crannog.engine.duck import Limits
+    from crannog.engine.session import connect
+
+    limits = Limits(settings.memory, settings.threads, settings.temp_directory)
+    return connect(
+        settings.required_lake,
+        branch=settings.branch,
+        at=settings.at,
+        storage=settings.storage,
+        limits=limits,
+        variables=settings.vars,
+    )

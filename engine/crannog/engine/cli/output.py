@@ -8,9 +8,11 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from crannog.engine.render.error import render_error
 from crannog.engine.render.style import Style
+from crannog.engine.render.width import pad, width
 from crannog.errors import CrannogError
 
 
@@ -94,14 +96,46 @@ def table_lines(
     head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()
 ) -> list[str]:
     """Return a plain table: columns two spaces apart, those in `right` flush right."""
-    from crannog.engine.render.width import pad
-
     every = [list(head), *(list(row) for row in rows)]
     flush = frozenset(right)
-    from crannog.engine.render.width import width
-
     widths = [max(width(row[at]) for row in every) for at in range(len(head))]
     return [
         "  ".join(pad(cell, widths[at], right=at in flush) for at, cell in enumerate(row)).rstrip()
         for row in every
     ]
+
+
+def json_value(value: object) -> object:
+    """Return a setting's value as JSON has it."""
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    if isinstance(value, list | tuple):
+        return [json_value(one) for one in value]
+    iso = getattr(value, "isoformat", None)
+    return iso() if iso is not None else str(value)
+
+
+def short_time(time: datetime) -> str:
+    """Return a time for people: UTC, in seconds."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def version_text(version: int | None) -> str:
+    """Return a Delta version for people."""
+    return "(none)" if version is None else f"v{version}"
+
+
+def size_text(size: int | None) -> str:
+    """Return bytes for people.
+
+    >>> size_text(999), size_text(1_234_567)
+    ('999 B', '1.2 MB')
+    """
+    if size is None:
+        return ""
+    number, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if number < 1000:
+            break
+        number, unit = number / 1000, larger
+    return f"{size} B" if unit == "B" else f"{number:.1f} {unit}"

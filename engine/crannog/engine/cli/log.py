@@ -1,0 +1,107 @@
+"""`crannog log`: commits, newest first."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from crannog.engine.cli.options import commit_of, lake_of, project_of, settings_of
+from crannog.engine.cli.output import Output, short_time, version_text
+from crannog.names import TableName
+
+if TYPE_CHECKING:
+    from crannog.catalog.commit import Commit, TableChange
+    from crannog.catalog.lake import Lake
+
+_SHOWN_TABLES = 5
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Take a table and a number."""
+    parser.add_argument(
+        "table", nargs="?", metavar="TABLE", help="only the commits that changed this table"
+    )
+    parser.add_argument(
+        "-n", default=20, type=_number, metavar="N", help="how many (default: 20), or `all`"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """List commits along first parents."""
+    from crannog.engine.log import commit_document
+
+    output = Output.of(options)
+    settings = settings_of(options, project_of(options))
+    lake = lake_of(settings)
+    start = commit_of(lake, settings)
+    commits = list(_commits(lake, start, options.table, options.n))
+    if not output.json:
+        names = _names(lake)
+        for commit in commits:
+            for line in _lines(commit, names.get(commit.id, []), output, options.table):
+                output.line(line)
+        more = options.n is not None and len(commits) == options.n and _has_older(commits[-1])
+        if more and output.out.color:
+            output.remark(output.err.dim(f"the newest {options.n}; `-n all` shows all"))
+    return output.finish([commit_document(commit) for commit in commits])
+
+
+def _commits(lake: Lake, start: Commit, table: str | None, limit: int | None) -> list[Commit]:
+    if table is None:
+        return list(lake.history(start, limit=limit))
+    found = list(lake.table_history(start, table, limit))
+    if not found:
+        from crannog.engine.describe import unknown_table
+
+        names = (entry.name for entry in lake.state(start).tables.values())
+        raise unknown_table(TableName.parse(table), names)
+    return found
+
+
+def _names(lake: Lake) -> dict[str, list[str]]:
+    """Return the branches and tags of each commit that has some."""
+    found: dict[str, list[str]] = {}
+    for ref in lake.branches():
+        found.setdefault(ref.commit, []).append(ref.name)
+    for ref in lake.tags():
+        found.setdefault(ref.commit, []).append(f"tag {ref.name}")
+    return found
+
+
+def _lines(commit: Commit, names: list[str], output: Output, table: str | None) -> list[str]:
+    style = output.out
+    refs = f"  {style.green('(' + ', '.join(names) + ')')}" if names else ""
+    head = (
+        f"{style.yellow(commit.id[:7])}  {short_time(commit.time)}  {commit.author}  "
+        f"{style.bold(commit.message.splitlines()[0] if commit.message else commit.cause)}{refs}"
+    )
+    changes = [change for _, change in sorted(commit.tables.items())]
+    if table is not None:
+        key = TableName.parse(table).key
+        changes = [commit.tables[key]] if key in commit.tables else changes
+    shown = changes if output.verbose else changes[:_SHOWN_TABLES]
+    lines = [head, *(f"         {change_text(change)}" for change in shown)]
+    if len(changes) > len(shown):
+        lines.append(f"         ... {len(changes) - len(shown)} more tables")
+    return lines
+
+
+def change_text(change: TableChange) -> str:
+    """Return what a commit did to a table, for a person."""
+    if change.dropped:
+        return f"{change.name} {version_text(change.before)} dropped".replace("  ", " ")
+    if change.before is None and change.after is None:
+        return f"{change.name} {change.kind}"
+    return f"{change.name} {version_text(change.before)} -> {version_text(change.after)}"
+
+
+def _has_older(commit: Commit) -> bool:
+    return bool(commit.parents)
+
+
+def _number(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 1 nor `all`")
+    return int(text)

@@ -1,0 +1,39 @@
+"""`crannog merge`: bring what another branch changed into this one."""
+
+from __future__ import annotations
+
+import argparse
+
+from crannog.engine.cli.options import lake_of, project_of, refuse_at, settings_of
+from crannog.engine.cli.output import Output
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Take a ref and a message."""
+    parser.add_argument("ref", metavar="NAME", help="the branch (or any REF) to bring in")
+    parser.add_argument("-m", "--message", metavar="TEXT", help="the commit's message")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Merge, table by table."""
+    from crannog.engine.author import default_author
+
+    output = Output.of(options)
+    refuse_at(options)
+    settings = settings_of(options, project_of(options))
+    lake = lake_of(settings)
+    before = lake.head(settings.branch).commit
+    commit = lake.merge(options.ref, settings.branch, default_author(), options.message)
+    document = {"branch": settings.branch, "merged": options.ref, "commit": None, "tables": []}
+    if commit is None:
+        output.line(f"nothing to merge: {settings.branch} has all of {options.ref}")
+        return output.finish(document)
+    from crannog.engine.cli.log import change_text
+    from crannog.engine.log import commit_document
+
+    document |= {"commit": commit.id, "tables": commit_document(commit)["tables"]}
+    for _, change in sorted(commit.tables.items()):
+        output.line(change_text(change))
+    old = commit.parents[0] if commit.parents else before.id
+    output.line(f"committed {settings.branch} {old[:7]} -> {commit.id[:7]}")
+    return output.finish(document)

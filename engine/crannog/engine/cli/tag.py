@@ -1,0 +1,17 @@
+"""`crannog tag`: create, delete or list tags."""
+
+from __future__ import annotations
+
+import argparse
+
+from crannog.engine.cli.refs import ref_arguments, run_refs
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Take an action, a name and a ref."""
+    ref_arguments(parser, "tag")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Create, delete or list."""
+    return run_refs(options, "tag")
