@@ -203,6 +203,8 @@ class LocalStore:
         except (FileNotFoundError, IsADirectoryError):
             raise ObjectNotFound(key, self.url) from None
         except OSError as error:
+            if isinstance(error, NotADirectoryError) and verb == "read":
+                raise ObjectNotFound(key, self.url) from None
             raise StorageError(
                 "storage_failed",
                 f"could not {verb} {key!r} in {self.url}: {os.strerror(error.errno or 0)}",

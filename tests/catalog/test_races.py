@@ -1,0 +1,205 @@
+"""Many writers at once, and answers that get lost: no commit is ever lost, doubled or half there."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+
+import pytest
+from lakes import Losing, add_one, commit_views
+
+from crannog.catalog import Commit, Lake, Store, open_store
+from crannog.errors import ConflictError, StorageError
+
+WRITERS = 4
+EACH = 15
+
+
+def _write(url: str, options: dict[str, object], who: str) -> None:
+    lake = Lake.create(open_store(url, options), who)
+    for _ in range(EACH):
+        assert add_one(lake, who) is not None
+
+
+def _race(url: str, options: dict[str, object]) -> Lake:
+    spawn = multiprocessing.get_context("spawn")
+    writers = [
+        spawn.Process(target=_write, args=(url, options, f"writer {n}")) for n in range(WRITERS)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(180)
+        assert writer.exitcode == 0
+    return Lake.open(open_store(url, options))
+
+
+def _counted(lake: Lake) -> list[Commit]:
+    """Return the history, having seen that each commit counted one up from the one before."""
+    commits = list(lake.history(lake.head("main").commit))
+    texts = []
+    for commit in commits[:-1]:
+        texts.append(int(lake.pin(lake.state(commit).tables["main.counter"]).text or 0))
+    assert texts == list(range(len(commits) - 1, 0, -1))
+    assert [c.depth for c in commits] == list(range(len(commits) - 1, -1, -1))
+    times = [c.time for c in commits]
+    assert times == sorted(set(times), reverse=True)
+    return commits
+
+
+@pytest.mark.parametrize("lake_url", ["local", "s3"], indirect=True)
+def test_four_writers_lose_and_double_nothing(lake_url: str, request: pytest.FixtureRequest) -> None:
+    options = request.getfixturevalue("s3").options if lake_url.startswith("s3://") else {}
+    lake = _race(lake_url, options)
+    commits = _counted(lake)
+    assert len(commits) == WRITERS * EACH + 1
+    by = [c.author for c in commits[:-1]]
+    assert {who: by.count(who) for who in by} == {f"writer {n}": EACH for n in range(WRITERS)}
+    assert lake.head("main").seq == WRITERS * EACH + 1
+    kept = len(list(lake.store.list("_crannog/commits")))
+    assert kept == len(commits), "a lost attempt leaves no commit behind"
+
+
+def _losing(store: Store, fates: list[str]) -> tuple[Lake, Losing]:
+    """Return a lake whose next swaps meet these fates, and all later ones arrive."""
+    queue = list(fates)
+    losing = Losing(store, lambda key: queue.pop(0) if queue else "fine")
+    Lake.create(store, "ann")
+    return Lake.open(losing), losing
+
+
+@pytest.mark.parametrize(
+    "fates",
+    [
+        ["after"],
+        ["before"],
+        ["late"],
+        ["before", "before", "after"],
+        ["late", "before", "after"],
+        ["late", "late", "late"],
+        ["before", "late"],
+    ],
+)
+def test_a_lost_answer_neither_loses_nor_doubles_a_commit(store: Store, fates: list[str]) -> None:
+    lake, _ = _losing(store, fates)
+    for _ in range(3):
+        made = add_one(lake, "ann")
+        assert made is not None
+        assert lake.head("main").commit.id == made.id
+    assert len(_counted(lake)) == 4
+
+
+def test_a_lost_answer_and_a_lost_race_prepare_anew(store: Store) -> None:
+    Lake.create(store, "ann")
+    other = Lake.open(store)
+    queue = ["before"]
+
+    def fate(key: str) -> str:
+        if not queue:
+            return "fine"
+        add_one(other, "bob")
+        return queue.pop()
+
+    lake = Lake.open(Losing(store, fate))
+    made = add_one(lake, "ann")
+    assert made is not None
+    assert [c.author for c in _counted(lake)] == ["ann", "bob", "ann"]
+
+
+def test_a_commit_that_others_built_on_while_its_answer_was_lost_counts(store: Store) -> None:
+    Lake.create(store, "ann")
+    other = Lake.open(store)
+
+    class Overtaken(Losing):
+        def swap(self, key: str, data: bytes, token: str | None) -> bool:
+            try:
+                return super().swap(key, data, token)
+            finally:
+                add_one(other, "bob")
+                add_one(other, "bob")
+
+    queue = ["after"]
+    lake = Lake.open(Overtaken(store, lambda key: queue.pop() if queue else "fine"))
+    made = add_one(lake, "ann")
+    assert made is not None
+    authors = [c.author for c in _counted(lake)]
+    assert authors == ["bob", "bob", "ann", "ann"]
+    assert lake.contains(lake.head("main").commit, made.id)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_losses_under_two_writers_keep_the_count(store: Store, seed: int) -> None:
+    """The plan of each seed is the same on every run."""
+    chance = random.Random(seed)
+    Lake.create(store, "ann")
+
+    def fate(key: str) -> str:
+        return chance.choice(["fine", "fine", "before", "after", "late"])
+
+    lakes = [Lake.open(Losing(store, fate)) for _ in range(2)]
+    done = 0
+    for _ in range(8):
+        done += add_one(chance.choice(lakes), "ann") is not None
+    assert done == 8
+    # One that was still on its way arrives at last.
+    for lake in lakes:
+        lake.head("main")
+    assert len(_counted(Lake.open(store))) == 9
+
+
+def test_a_store_that_never_answers_ends_with_an_unknown_outcome(store: Store) -> None:
+    Lake.create(store, "ann")
+    lake = Lake.open(Losing(store, lambda key: "before"))
+    lake.patience = 0.3
+    with pytest.raises(StorageError) as caught:
+        add_one(lake, "ann")
+    assert caught.value.code == "commit_unknown"
+    assert caught.value.hint is not None
+
+
+def test_a_branch_that_never_stands_still_ends_as_busy(store: Store) -> None:
+    Lake.create(store, "ann")
+    other = Lake.open(store)
+
+    def fate(key: str) -> str:
+        add_one(other, "bob")
+        return "fine"
+
+    lake = Lake.open(Losing(store, fate))
+    lake.patience = 0.3
+    with pytest.raises(ConflictError) as caught:
+        add_one(lake, "ann")
+    assert caught.value.code == "busy"
+    assert all(c.author == "bob" for c in _counted(lake)[:-1])
+
+
+def test_making_a_branch_whose_answer_was_lost_makes_it_once(store: Store) -> None:
+    lake, _ = _losing(store, ["after"])
+    assert lake.create_branch("dev", lake.head("main").commit).name == "dev"
+    assert [ref.name for ref in lake.branches()] == ["dev", "main"]
+
+
+def test_a_branch_deleted_under_a_writer_is_unknown_to_it(store: Store) -> None:
+    lake = Lake.create(store, "ann")
+    lake.create_branch("dev", lake.head("main").commit)
+
+    def fate(key: str) -> str:
+        store.delete(key)
+        return "fine"
+
+    losing = Lake.open(Losing(store, fate))
+    with pytest.raises(Exception, match="no branch 'dev'"):
+        commit_views(losing, {"a": "SELECT 1"}, branch="dev")
+
+
+def test_a_branch_made_anew_does_not_take_an_old_write(store: Store) -> None:
+    """Equal content would let an old token match again: each write is different."""
+    lake = Lake.create(store, "ann")
+    root = lake.head("main").commit
+    lake.create_branch("dev", root)
+    key = "_crannog/refs/branches/dev.json"
+    before = store.read(key)
+    assert before is not None
+    lake.delete_branch("dev")
+    lake.create_branch("dev", root)
+    assert not store.swap(key, b"late", before[1])
