@@ -1,1 +1,1 @@
-"""What is meant: statements, models, references, graph, fingerprints and refresh rules, with no disk and no DuckDB."""
+"""What SQL means: statements, models, references, graph and refresh rules; no disk, no DuckDB."""

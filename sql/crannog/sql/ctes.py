@@ -33,7 +33,7 @@ class WithClause:
 
 
 def read_with(tokens: Sequence[Token], at: int, scope_end: int) -> WithClause:
-    """Read the WITH clause whose keyword is at index `at`, inside a query that ends at `scope_end`."""
+    """Read the WITH clause whose keyword is at `at`, in a query that ends at `scope_end`."""
     at += 1
     recursive = at < len(tokens) and tokens[at].word == "recursive"
     if recursive:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NoReturn
@@ -307,31 +307,30 @@ def _select_items(tokens: list[Token]) -> list[tuple[int, str | None]]:
     """Return, for each item of the outermost SELECT list, where it ends and its column's name."""
     items: list[tuple[int, str | None]] = []
     item: list[Token] = []
-    depth, inside = 0, False
-    for token in tokens:
-        if token.kind == "comment":
-            continue
-        if token.kind == "op" and token.text in "([{":
-            depth += 1
-        elif token.kind == "op" and token.text in ")]}":
-            depth -= 1
-        if depth == 0 and token.word == "select" and not inside:
-            inside = True
-            continue
-        if not inside:
-            continue
-        ends = depth < 0 or (depth == 0 and (token.word in _AFTER_LIST or token.text in (",", ";")))
-        if not ends:
+    for token, depth in _select_list(tokens):
+        if depth == 0 and token.text == ",":
+            if item:
+                items.append((item[-1].end, _column_name(item)))
+            item = []
+        else:
             item.append(token)
-            continue
-        if item:
-            items.append((item[-1].end, _column_name(item)))
-        item = []
-        if token.text != ",":
-            return items
     if item:
         items.append((item[-1].end, _column_name(item)))
     return items
+
+
+def _select_list(tokens: list[Token]) -> Iterator[tuple[Token, int]]:
+    """Yield the tokens of the outermost SELECT list, each with its depth in brackets."""
+    depth, inside = 0, False
+    for token in without_comments(tokens):
+        if token.kind == "op":
+            depth += (token.text in "([{") - (token.text in ")]}")
+        if inside:
+            if depth < 0 or (depth == 0 and (token.word in _AFTER_LIST or token.text == ";")):
+                return
+            yield token, depth
+        elif depth == 0 and token.word == "select":
+            inside = True
 
 
 _AFTER_LIST = frozenset(

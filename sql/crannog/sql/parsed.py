@@ -21,9 +21,7 @@ def parse(text: str) -> exp.Expr | None:
         tree = sqlglot.parse_one(text, read="duckdb")
     except (SqlglotError, RecursionError, ValueError):
         return None
-    if tree is None or isinstance(tree, exp.Command) or tree.find(exp.Command):
-        return None
-    return tree
+    return None if tree.find(exp.Command) is not None else tree
 
 
 def parse_tables(text: str, code: Sequence[Token]) -> Found | None:
@@ -35,7 +33,7 @@ def parse_tables(text: str, code: Sequence[Token]) -> Found | None:
     by_end = {token.end: token for token in code}
     found = Found()
     for table in tree.find_all(exp.Table):
-        if not _collect(text, table, by_start, by_end, found):
+        if not _collect(table, by_start, by_end, found):
             return None
     for names in (found.tables, found.files):
         names.sort(key=lambda name: name.start)
@@ -43,7 +41,6 @@ def parse_tables(text: str, code: Sequence[Token]) -> Found | None:
 
 
 def _collect(
-    text: str,
     table: exp.Table,
     by_start: dict[int, Token],
     by_end: dict[int, Token],
@@ -78,7 +75,7 @@ def _is_cte(table: exp.Table) -> bool:
     return any(cte.alias.lower() == name for cte in _visible(table))
 
 
-def _visible(node: exp.Expr) -> Iterator[exp.CTE]:
+def _visible(node: exp.Expr) -> Iterator[exp.Expr]:
     child: exp.Expr = node
     parent = node.parent
     while parent is not None:
@@ -94,7 +91,7 @@ def _visible(node: exp.Expr) -> Iterator[exp.CTE]:
         child, parent = parent, parent.parent
 
 
-def _earlier(with_: exp.With, inside: exp.Expr) -> Iterator[exp.CTE]:
+def _earlier(with_: exp.With, inside: exp.Expr) -> Iterator[exp.Expr]:
     for cte in with_.expressions:
         if cte is inside:
             if with_.args.get("recursive") and isinstance(cte.this, exp.Union):

@@ -19,7 +19,7 @@ def line_and_column(text: str, offset: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Say where a SQL text came from, so that errors point into the file and not into a slice of it.
+    """Say where a SQL text came from, so that errors point into the file, not into a slice of it.
 
     Args:
         file: shown before the line; a text with a file makes ModelErrors, one without QueryErrors.

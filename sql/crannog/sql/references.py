@@ -1,4 +1,4 @@
-"""Find what a query reads: tables, table functions, files, variables, each with its place in the text."""
+"""Find what a query reads: tables, table functions, files, variables, and where each stands."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ def references(
         tokens: those of `text` without comments, where the caller has them.
         source: of a model, if it has a file; then its errors are ModelErrors.
 
-    >>> [r.text for r in references('WITH s AS (FROM raw.s) SELECT * FROM s JOIN "T" USING (a)').tables]
+    >>> found = references('WITH s AS (FROM raw.s) SELECT * FROM s JOIN "T" USING (a)')
+    >>> [table.text for table in found.tables]
     ['raw.s', '"T"']
     """
     code = list(tokens) if tokens is not None else code_tokens(text, source=source)
@@ -108,7 +109,7 @@ def _inside(token: Token, spans: Sequence[AtSpan]) -> bool:
 
 def _read(plain: str, code: Sequence[Token]) -> tuple[scan.Found, bool]:
     """Read the text twice; where the two readings differ, the truth is in their union."""
-    from crannog.sql.parsed import parse_tables  # noqa: PLC0415  (saves the import of sqlglot)
+    from crannog.sql.parsed import parse_tables
 
     scanned = scan.scan(code, all_ctes(code))
     parsed = parse_tables(plain, code)

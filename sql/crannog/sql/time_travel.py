@@ -1,4 +1,4 @@
-"""Find `table AT (VERSION | TIMESTAMP | TAG | BRANCH | COMMIT => constant)` in tokens, before any parser sees it."""
+"""Find `table AT (VERSION | TIMESTAMP | TAG | BRANCH | COMMIT => constant)` in tokens."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def find(
 
 
 def blank(text: str, spans: Sequence[AtSpan]) -> str:
-    """Put blanks over the clauses, so that a parser that knows none reads the rest at its offsets."""
+    """Put blanks over the clauses, so that a parser that knows none reads the rest in place."""
     for span in spans:
         clause = text[span.clause_start : span.clause_end]
         gap = "".join(char if char == "\n" else " " for char in clause)
@@ -199,7 +199,7 @@ class _Finder:
         )
 
     def _name_before(self, index: int) -> _Name | None:
-        """Read `name`, `name alias`, `name AS alias (a, b)` or `alias: name` backwards from a clause."""
+        """Read `name`, `name AS alias (a, b)` or `alias: name` backwards from a clause."""
         last = index - 1
         columns: str | None = None
         if self._text(last) == ")":

@@ -1,4 +1,4 @@
-"""Cut SQL into tokens with offsets, as DuckDB does, so that texts can be judged and spliced without a parser."""
+"""Cut SQL into tokens with offsets, as DuckDB does, so that texts can be judged and spliced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ Kind = Literal["word", "quoted", "string", "number", "op", "comment", "param"]
 
 # DuckDB takes these for blanks, and every other character from U+0080 on for a letter.
 _BLANK = " \t\n\r\f\v\u00a0\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff"
-_LETTER = "A-Za-z_\u0080-\u009f\u00a1-\u1fff\u200e-\u202e\u2030-\u205e\u2061-\u2fff\u3001-\ufefe\uff00-\U0010ffff"
+_LETTER = (
+    "A-Za-z_\u0080-\u009f\u00a1-\u1fff\u200e-\u202e\u2030-\u205e"
+    "\u2061-\u2fff\u3001-\ufefe\uff00-\U0010ffff"
+)
 _WORD = f"[{_LETTER}][{_LETTER}0-9$]*"
 _TAG = f"[{_LETTER}][{_LETTER}0-9]*"
 
@@ -53,7 +56,7 @@ class Token(NamedTuple):
     @property
     def is_name(self) -> bool:
         """Whether this may be an identifier (keywords included)."""
-        return self.kind == "word" or self.kind == "quoted"
+        return self.kind in {"word", "quoted"}
 
     @property
     def name(self) -> str:
@@ -64,7 +67,7 @@ class Token(NamedTuple):
 def tokenize(text: str, *, lenient: bool = False, source: Source = NOWHERE) -> list[Token]:
     """Cut a text into tokens; blanks are left out, comments are kept.
 
-    An unterminated literal or comment is an error; with `lenient` it reaches to the end of the text.
+    An unterminated literal or comment is an error; with `lenient` it reaches to the end.
 
     >>> [token.text for token in tokenize('SELECT a."b c" -- x')]
     ['SELECT', 'a', '.', '"b c"', '-- x']
@@ -118,7 +121,7 @@ def closing(tokens: Sequence[Token], at: int) -> int:
 
 
 def dotted_name(tokens: Sequence[Token], at: int) -> tuple[tuple[str, ...], int]:
-    """Read `a.b.c` from index `at`: its parts and the index after it; no parts where there is no name.
+    """Read `a.b.c` from index `at`: its parts (none where there is no name) and the index after.
 
     >>> dotted_name(tokenize('raw."Odd" x'), 0)
     (('raw', 'Odd'), 3)
