@@ -1,0 +1,144 @@
+"""Our Delta log writer: a new version is staged beside the log until main points at it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid as uuids
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from crannog.catalog.delta_entry import (
+    DataFile,
+    LogEntry,
+    TableMeta,
+    check_features,
+    encode_entry,
+    published_key,
+    read_entry,
+    staged_key,
+)
+from crannog.catalog.delta_publish import checkpoint_if_due, ensure_published, is_published
+from crannog.catalog.delta_replay import (
+    MOST_ENTRIES,
+    Change,
+    VersionChange,
+    changes_between,
+    live_files,
+    put_list,
+)
+from crannog.catalog.delta_schema import columns_from_delta, delta_schema, needs_ntz
+from crannog.catalog.objects import Objects
+from crannog.catalog.pins import EntryRef, Pin
+from crannog.types import Column
+
+__all__ = [
+    "Change",
+    "DataFile",
+    "LogEntry",
+    "TableMeta",
+    "VersionChange",
+    "changes_between",
+    "check_features",
+    "checkpoint_if_due",
+    "columns_from_delta",
+    "delta_schema",
+    "encode_entry",
+    "ensure_published",
+    "is_published",
+    "live_files",
+    "needs_ntz",
+    "published_key",
+    "read_entry",
+    "stage",
+    "staged_key",
+]
+
+
+def stage(  # noqa: PLR0913  (one call says all of a new version, by keyword)
+    lake: Objects,
+    base: Pin | None,
+    *,
+    name: str,
+    kind: str,
+    columns: Sequence[Column],
+    adds: Sequence[DataFile],
+    removes: Sequence[DataFile] | Literal["all"],
+    operation: str,
+    location: str | None = None,
+    table_id: str | None = None,
+    partition_by: Sequence[str] = (),
+    data_change: bool = True,
+) -> Pin:
+    """Put the staged entry of a table's next version and return its pin; nobody sees it yet.
+
+    Args:
+        base: the pin that it goes on top of, published or not; None makes a new table, which
+            needs `location` and `table_id`.
+        removes: files of the base to take out, or "all".
+        data_change: False where the rows stay the same (compaction).
+    """
+    if base is None:
+        assert location is not None
+        base = Pin(id=table_id or uuids.uuid4().hex, name=name, kind=kind, location=location)
+    assert base.location is not None
+    gone = live_files(lake, base) if removes == "all" else tuple(removes)
+    columns, partition_by = tuple(columns), tuple(partition_by)
+    now = time.time_ns() // 1_000_000
+    changed = base.entry is None or _shape(base.columns) != _shape(columns)
+    meta = TableMeta(base.id, name, columns, partition_by, base.comment, now)
+    uuid = str(uuids.uuid4())
+    entry = LogEntry(
+        operation=operation,
+        time_ms=now,
+        uuid=uuid,
+        parent=base.uuid,
+        meta=meta if changed or partition_by != base.partition_by else None,
+        adds=tuple(adds),
+        removes=gone,
+        quiet=frozenset() if data_change else frozenset(f.logged_path for f in (*adds, *gone)),
+    )
+    data = encode_entry(entry)
+    version = 0 if base.version is None else base.version + 1
+    ref = EntryRef(version, uuid, hashlib.sha256(data).hexdigest())
+    lake.store.put(staged_key(base.location, version, uuid), data)
+    pin = replace(
+        base,
+        name=name,
+        kind=kind,
+        version=version,
+        entry=ref,
+        columns=columns,
+        partition_by=partition_by,
+    )
+    return _counted(lake, base, pin, entry, everything=removes == "all")
+
+
+def _counted(lake: Objects, base: Pin, pin: Pin, entry: LogEntry, *, everything: bool) -> Pin:
+    assert pin.entry is not None
+    rows = sum(file.rows for file in entry.adds)
+    size = sum(file.size for file in entry.adds)
+    if everything:
+        return replace(
+            pin,
+            rows=rows,
+            bytes=size,
+            files=len(entry.adds),
+            snapshot=None,
+            entries=(pin.entry,),
+        )
+    pin = replace(
+        pin,
+        rows=base.rows + rows - sum(file.rows for file in entry.removes),
+        bytes=base.bytes + size - sum(file.size for file in entry.removes),
+        files=base.files + len(entry.adds) - len(entry.removes),
+        entries=(*base.entries, pin.entry),
+    )
+    if len(pin.entries) <= MOST_ENTRIES:
+        return pin
+    return replace(pin, snapshot=put_list(lake, live_files(lake, pin)), entries=())
+
+
+def _shape(columns: Sequence[Column]) -> list[tuple[str, str, str, bool, str | None]]:
+    return [(c.name, c.type, c.stored, c.nullable, c.comment) for c in columns]

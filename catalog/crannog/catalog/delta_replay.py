@@ -1,0 +1,208 @@
+"""Replaying a pin's log: its live files, and what changed between two versions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+from typing import cast
+
+from crannog.catalog.delta_entry import DataFile, LogEntry, read_entry, staged_key
+from crannog.catalog.objects import Objects
+from crannog.catalog.pins import EntryRef, JsonObject, Pin
+from crannog.errors import StorageError
+
+MOST_ENTRIES = 20
+_CACHED_FILES = 200_000
+
+Files = tuple[DataFile, ...]
+
+
+class _Lists:
+    """Keep lists of live files by what they are a replay of, within a bound."""
+
+    def __init__(self) -> None:
+        self._lists: OrderedDict[object, Files] = OrderedDict()
+        self._held = 0
+        self._lock = Lock()
+
+    def get(self, key: object) -> Files | None:
+        with self._lock:
+            found = self._lists.get(key)
+            if found is not None:
+                self._lists.move_to_end(key)
+            return found
+
+    def put(self, key: object, files: Files) -> None:
+        with self._lock:
+            if key not in self._lists:
+                self._held += len(files)
+            self._lists[key] = files
+            while self._held > _CACHED_FILES and len(self._lists) > 1:
+                self._held -= len(self._lists.popitem(last=False)[1])
+
+
+_lists = _Lists()
+
+
+def live_files(objects: Objects, pin: Pin) -> Files:
+    """Return the data files that make up a pin, in the order in which they were added."""
+    if pin.location is None:
+        return ()
+    key = (pin.snapshot, tuple(entry.sha256 for entry in pin.entries))
+    known = _lists.get(key)
+    if known is None:
+        known = _replayed(objects, pin, key[1])
+        _lists.put(key, known)
+    return known
+
+
+def _replayed(objects: Objects, pin: Pin, hashes: tuple[str, ...]) -> Files:
+    start: Files | None = None
+    done = len(hashes)
+    while done and start is None:
+        done -= 1
+        start = _lists.get((pin.snapshot, hashes[:done])) if done else None
+    if start is None:
+        start = read_list(objects, pin.snapshot) if pin.snapshot is not None else ()
+    live = {file.logged_path: file for file in start}
+    assert pin.location is not None
+    for entry in read_entries(objects, pin.location, pin.entries[done:]):
+        apply(live, entry)
+    return tuple(live.values())
+
+
+def apply(live: dict[str, DataFile], entry: LogEntry) -> None:
+    """Change a set of live files as an entry says."""
+    for file in entry.removes:
+        live.pop(file.logged_path, None)
+    for file in entry.adds:
+        live[file.logged_path] = file
+
+
+def read_entries(objects: Objects, location: str, refs: Sequence[EntryRef]) -> Iterable[LogEntry]:
+    """Read staged entries, in order; several at once from a remote store."""
+    if objects.store.local or len(refs) < 3:
+        return [read_staged(objects, location, each) for each in refs]
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda each: read_staged(objects, location, each), refs))
+
+
+def read_staged(objects: Objects, location: str, ref: EntryRef) -> LogEntry:
+    """Read one staged entry and check that it is what the pin says."""
+    key = staged_key(location, ref.version, ref.uuid)
+    data = objects.store.get(key)
+    if hashlib.sha256(data).hexdigest() != ref.sha256:
+        raise StorageError(
+            "object_damaged",
+            f"{key} in {objects.store.url} is not the log entry that the catalog pins",
+            hint="restore it from a backup of the lake",
+        )
+    return read_entry(data)
+
+
+def put_list(objects: Objects, files: Files) -> str:
+    """Keep a list of live files as a catalog object and return its hash."""
+    rows = [
+        [f.logged_path, f.size, f.rows, f.modified_ms, dict(f.partition), f.stats] for f in files
+    ]
+    return objects.put_object("files", {"files": rows})
+
+
+def read_list(objects: Objects, sha: str) -> Files:
+    """Read a list of live files."""
+    from urllib.parse import unquote
+
+    kept = objects.get_object("files", sha)
+    found = []
+    for row in cast("list[list[object]]", kept["files"]):
+        raw = cast(str, row[0])
+        found.append(
+            DataFile(
+                path=unquote(raw),
+                size=cast(int, row[1]),
+                rows=cast(int, row[2]),
+                modified_ms=cast(int, row[3]),
+                partition=cast("dict[str, str | None]", row[4]),
+                stats=cast("JsonObject | None", row[5]),
+                raw_path=raw,
+            )
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionChange:
+    """What one version did to the rows: the files whose action changes data.
+
+    Args:
+        schema_changed: the entry carries metadata: columns may differ from here on.
+    """
+
+    version: int
+    uuid: str
+    adds: Files
+    removes: Files
+    schema_changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to a table from one pin to another, version by version, oldest first."""
+
+    versions: tuple[VersionChange, ...]
+
+    @property
+    def adds(self) -> Files:
+        """Every file that some version added."""
+        return tuple(file for each in self.versions for file in each.adds)
+
+    @property
+    def removes(self) -> Files:
+        """Every file that some version removed."""
+        return tuple(file for each in self.versions for file in each.removes)
+
+    @property
+    def only_adds(self) -> bool:
+        """Whether no row was removed and no column changed."""
+        return all(not each.removes and not each.schema_changed for each in self.versions)
+
+
+def changes_between(objects: Objects, old: Pin, new: Pin) -> Change | None:
+    """Walk from one pin back to another; None where the old one is not below the new one."""
+    if not _same_table(old, new) or old.entry is None or new.entry is None:
+        return None
+    known = {entry.uuid: entry for entry in (*new.entries, new.entry)}
+    versions: list[VersionChange] = []
+    version, uuid = new.entry.version, new.entry.uuid
+    assert new.location is not None
+    while version > old.entry.version:
+        ref = known.get(uuid)
+        if ref is not None:
+            entry = read_staged(objects, new.location, ref)
+        else:
+            entry = read_entry(objects.store.get(staged_key(new.location, version, uuid)))
+        versions.append(_loud(version, uuid, entry))
+        if entry.parent is None:
+            return None
+        version, uuid = version - 1, entry.parent
+    if version != old.entry.version or uuid != old.entry.uuid:
+        return None
+    return Change(tuple(reversed(versions)))
+
+
+def _same_table(old: Pin, new: Pin) -> bool:
+    return old.id == new.id and old.location == new.location and old.location is not None
+
+
+def _loud(version: int, uuid: str, entry: LogEntry) -> VersionChange:
+    return VersionChange(
+        version,
+        uuid,
+        tuple(file for file in entry.adds if file.logged_path not in entry.quiet),
+        tuple(file for file in entry.removes if file.logged_path not in entry.quiet),
+        entry.meta is not None,
+    )

@@ -1,0 +1,102 @@
+"""Reading a pin: a SELECT over exactly its Parquet files, typed by the catalog, not by footers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from crannog.engine.casts import restored
+from crannog.names import literal, quote
+
+if TYPE_CHECKING:
+    from crannog.catalog.delta_log import DataFile
+    from crannog.catalog.lake import Lake
+    from crannog.catalog.pins import Pin
+    from crannog.engine.duck import Duck
+    from crannog.types import Column
+
+FILE_COLUMN = "crannog file"
+ROW_COLUMN = "crannog row"
+
+
+def select_files(
+    lake: Lake,
+    pin: Pin,
+    files: Sequence[DataFile] | None = None,
+    *,
+    duck: Duck | None = None,
+    columns: Sequence[Column] | None = None,
+    positions: bool = False,
+) -> str:
+    """Return the SELECT that reads a pin's rows.
+
+    `files` narrows it to some of the pin's files; `columns` reads them by another schema;
+    `positions` adds where each row lies (`FILE_COLUMN`, `ROW_COLUMN`); with `duck` the sizes that
+    the log knows spare it a request per file of a remote lake.
+    """
+    found = lake.files(pin) if files is None else files
+    shown = pin.columns if columns is None else tuple(columns)
+    if not found:
+        return _nothing(shown, positions=positions)
+    assert pin.location is not None
+    urls = [lake.store.uri(f"{pin.location}/{file.path}") for file in found]
+    if duck is not None and not lake.store.local:
+        for url, file in zip(urls, found, strict=True):
+            duck.preload(url, file.size, file.modified_ms)
+    partitioned = [c for c in shown if c.name in pin.partition_by]
+    kept = [column for column in shown if column.name not in pin.partition_by]
+    source = _source(urls, kept, named=bool(partitioned) or positions, numbered=positions)
+    listed = [
+        f"{restored(column, f'{_side(column, pin)}.{quote(column.name)}')} AS {quote(column.name)}"
+        for column in shown
+    ]
+    if positions:
+        listed += [
+            f"f.filename AS {quote(FILE_COLUMN)}",
+            f"f.file_row_number AS {quote(ROW_COLUMN)}",
+        ]
+    joined = f" JOIN {_partitions(urls, found, partitioned)}" if partitioned else ""
+    return f"SELECT {', '.join(listed)} FROM {source} AS f{joined}"
+
+
+def _side(column: Column, pin: Pin) -> str:
+    return "p" if column.name in pin.partition_by else "f"
+
+
+def _source(urls: Sequence[str], columns: Sequence[Column], *, named: bool, numbered: bool) -> str:
+    listed = ", ".join(literal(url) for url in urls)
+    options = ", hive_partitioning = false"
+    if columns:
+        fields = ", ".join(
+            f"{literal(c.name)}: {{name: {literal(c.name)}, type: {literal(c.stored)}, "
+            "default_value: NULL}"
+            for c in columns
+        )
+        options += f", schema = MAP {{{fields}}}"
+    if named:
+        options += ", filename = true"
+    if numbered:
+        options += ", file_row_number = true"
+    return f"read_parquet([{listed}]{options})"
+
+
+def _partitions(urls: Sequence[str], files: Sequence[DataFile], columns: Sequence[Column]) -> str:
+    """Return the partition values as a relation: the log has them, the files do not."""
+    rows = []
+    for url, file in zip(urls, files, strict=True):
+        values = [
+            "NULL" if file.partition.get(c.name) is None else literal(str(file.partition[c.name]))
+            for c in columns
+        ]
+        rows.append(f"({', '.join([literal(url), *values])})")
+    names = ", ".join(quote(column.name) for column in columns)
+    cast = ", ".join(f"CAST({quote(c.name)} AS {c.stored}) AS {quote(c.name)}" for c in columns)
+    relation = f"(VALUES {', '.join(rows)}) AS v(url, {names})"
+    return f"(SELECT url, {cast} FROM {relation}) AS p ON p.url = f.filename"
+
+
+def _nothing(columns: Sequence[Column], *, positions: bool) -> str:
+    listed = [f"CAST(NULL AS {column.type}) AS {quote(column.name)}" for column in columns]
+    if positions:
+        listed += [f"NULL::VARCHAR AS {quote(FILE_COLUMN)}", f"0::BIGINT AS {quote(ROW_COLUMN)}"]
+    return f"SELECT {', '.join(listed) or 'NULL AS none'} WHERE false"

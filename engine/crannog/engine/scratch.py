@@ -1,0 +1,194 @@
+"""A throw-away database that holds exactly the views of one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, cast
+
+from crannog.engine.failures import Place, translated
+from crannog.names import TableName, literal, quote
+from crannog.types import Column
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from crannog.engine.duck import Duck
+
+# What fails inside a view is told with its place in the view's text: that must lie beyond the end
+# of the statement, or a caret would point at something innocent.
+_FAR = " " * 16_384
+
+Parameters = Mapping[str, object] | Sequence[object]
+
+
+class Scratch:
+    """Run one statement's SQL against views of its own, on a cursor of its own.
+
+    What fails is raised as a CrannogError that points into the SQL, or into what `place` says.
+    One thread at a time, but `interrupt` and `progress` may come from any.
+    """
+
+    def __init__(self, duck: Duck, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+        self.duck = duck
+        self.name = name
+        self._connection = connection
+        self._schemas = {"main"}
+        self._closed = False
+        connection.execute(
+            f"ATTACH ':memory:' AS {name}; USE {name}; "
+            "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def view(self, table: TableName, select: str) -> None:
+        """Give a SELECT the name of a table."""
+        self._schema(table.schema)
+        self.execute(f"{_FAR}CREATE OR REPLACE VIEW {self.name}.{table.sql} AS {select}")
+
+    def empty_table(self, table: TableName, columns: Sequence[Column]) -> None:
+        """Make a table with these columns and no rows, for binding."""
+        self._schema(table.schema)
+        listed = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
+        if not listed:
+            self.view(table, "SELECT NULL AS none WHERE false")
+            return
+        self.execute(f"CREATE OR REPLACE TABLE {self.name}.{table.sql} ({listed})")
+
+    def table(self, table: TableName, columns: Mapping[str, str], rows: pa.Table) -> None:
+        """Make a table of Arrow data, its columns in order under these names and types."""
+        self._schema(table.schema)
+        places = [f"c{index}" for index in range(len(columns))]
+        listed = ", ".join(
+            f"CAST({place} AS {kind}) AS {quote(name)}"
+            for place, (name, kind) in zip(places, columns.items(), strict=True)
+        )
+        make = f"CREATE OR REPLACE TABLE {self.name}.{table.sql} AS SELECT {listed} FROM arrow_rows"
+        with self._translating(make, None):
+            self._connection.register("arrow_rows", rows.rename_columns(places))
+            try:
+                self._connection.execute(make).fetchall()
+            finally:
+                self._connection.unregister("arrow_rows")
+
+    def search(self, *schemas: str) -> None:
+        """Look for names without a schema in these, in order."""
+        for schema in schemas:
+            self._schema(schema)
+        path = ",".join(f"{self.name}.{quote(schema)}" for schema in schemas)
+        self.execute(f"SET search_path = {literal(path)}")
+
+    def variables(self, values: Mapping[str, object]) -> None:
+        """Set what getvariable('name') gives."""
+        for name, value in values.items():
+            self.execute(f"SET VARIABLE {quote(name)} = $value", {"value": value})
+
+    def execute(
+        self, sql: str, params: Parameters | None = None, *, place: Place | None = None
+    ) -> None:
+        """Run a statement and forget its result."""
+        with self._translating(sql, place):
+            self._connection.execute(sql, params).fetchall()
+
+    def fetchall(
+        self, sql: str, params: Parameters | None = None, *, place: Place | None = None
+    ) -> list[tuple[object, ...]]:
+        """Run a statement and return its rows."""
+        with self._translating(sql, place):
+            rows = self._connection.execute(sql, params).fetchall()
+        return cast("list[tuple[object, ...]]", rows)
+
+    def rows(
+        self,
+        sql: str,
+        params: Parameters | None = None,
+        *,
+        place: Place | None = None,
+        batch_rows: int = 2_048,
+    ) -> Iterator[tuple[object, ...]]:
+        """Stream a query's rows; it ends when this scratch is closed."""
+        with self._translating(sql, place):
+            self._connection.execute(sql, params)
+        while True:
+            with self._translating(sql, place):
+                batch = self._connection.fetchmany(batch_rows)
+            if not batch:
+                return
+            yield from cast("list[tuple[object, ...]]", batch)
+
+    def describe(
+        self, sql: str, params: Parameters | None = None, *, place: Place | None = None
+    ) -> list[tuple[str, str]]:
+        """Return names and types of a query's columns without running it."""
+        where = (place or Place(sql)).inside("DESCRIBE ", sql)
+        rows = self.fetchall(f"DESCRIBE {sql}", params, place=where)
+        return [(str(row[0]), str(row[1])) for row in rows]
+
+    def reader(
+        self,
+        sql: str,
+        params: Parameters | None = None,
+        *,
+        batch_rows: int = 65_536,
+        place: Place | None = None,
+    ) -> pa.RecordBatchReader:
+        """Stream a query's result; it ends when this scratch is closed.
+
+        What fails while it is read is raised by the reader: hand that to `translate`.
+        """
+        with self._translating(sql, place):
+            try:
+                relation = self._connection.sql(sql, params=params)
+            except Exception:
+                # This call's errors do not say where; DESCRIBE's do.
+                self.describe(sql, params, place=place)
+                raise
+            return relation.to_arrow_reader(batch_rows)
+
+    def progress(self) -> float:
+        """Return how much of the running statement is done, 0 to 1; -1 where nobody knows."""
+        try:
+            done = float(self._connection.query_progress())
+        except Exception:  # noqa: BLE001  (a progress bar must never end a query)
+            return -1.0
+        return min(done / 100.0, 1.0) if done >= 0 else -1.0
+
+    def interrupt(self) -> None:
+        """Stop the running statement; may be called from any thread."""
+        with suppress(Exception):
+            self._connection.interrupt()
+
+    def close(self) -> None:
+        """Drop everything that this scratch holds."""
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(Exception):
+            self._connection.execute(f"USE memory; DETACH {self.name}")
+        with suppress(Exception):
+            self._connection.close()
+        self.duck.forget(self)
+
+    def _schema(self, schema: str) -> None:
+        if schema.lower() not in self._schemas:
+            self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.name}.{quote(schema)}")
+            self._schemas.add(schema.lower())
+
+    @contextmanager
+    def _translating(self, sql: str, place: Place | None) -> Iterator[None]:
+        try:
+            yield
+        except (Exception, KeyboardInterrupt) as error:
+            raise translated(error, place or Place(sql)) from error
