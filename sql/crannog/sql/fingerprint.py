@@ -15,18 +15,20 @@ from crannog.sql.keywords import (
     COLUMN_NAME,
     NOT_AN_ALIAS,
     RESERVED,
-    TYPE_FUNCTION,
     UNRESERVED,
 )
 from crannog.sql.references import Reference
 from crannog.sql.tokens import Token, string_value
 
-_ALWAYS = RESERVED | TYPE_FUNCTION
+_ALWAYS = NOT_AN_ALIAS | frozenset(
+    "exclude filter over replace rename within without respect ignore escape".split()
+)
 _KEYWORDS = _ALWAYS | COLUMN_NAME | UNRESERVED
 _SET_WORDS = frozenset({"union", "all", "except", "intersect", "name", "as"})
 _READS_ALL = frozenset({"columns", "natural", "pivot", "unpivot", "pivot_wider", "pivot_longer"})
 # Unreserved words are keywords only beside these; elsewhere they may be names.
 _BEFORE = {
+    "sample": {"using"},
     "first": {"nulls"},
     "last": {"nulls"},
     "row": {"current"},
@@ -149,8 +151,17 @@ def _folds(tokens: Sequence[Token], index: int) -> bool:
         return False
     if after.text == "(" or (after.kind == "string" and word in _KEYWORDS | {"date", "datetime"}):
         return True
+    if word in COLUMN_NAME and _starts_operand(after):
+        return True
     previous = before.word if before is not None else ""
     return previous in _BEFORE.get(word, ()) or ((after.word or after.text) in _AFTER.get(word, ()))
+
+
+def _starts_operand(token: Token) -> bool:
+    """Say whether this goes on with an expression, which nothing does after an alias."""
+    if token.kind == "word":
+        return token.word not in NOT_AN_ALIAS
+    return token.kind != "op" or token.text in ("-", "[", "{")
 
 
 def _cast_types(tokens: Sequence[Token]) -> set[int]:

@@ -67,4 +67,4 @@ UNRESERVED = frozenset(
 )
 
 # Words that can't stand bare after a table: they go on with the statement.
-NOT_AN_ALIAS = RESERVED | TYPE_FUNCTION
+NOT_AN_ALIAS = RESERVED | (TYPE_FUNCTION - COLUMN_NAME)

@@ -99,6 +99,7 @@ def unknown_table(
 ) -> CrannogError:
     """Make the error for a reference that means no table."""
     written = ".".join(reference.parts)
+    hint: str | None
     if own is not None and _means_itself(reference, schema, own):
         code, message = "own_input", f"{own} reads itself"
         hint = "a model cannot be its own input: read the table it is made from"
@@ -130,8 +131,8 @@ def guess(
     if near is None and len(parts) == 2:
         near = closest(full, keys)
     if near is None:
-        found = closest(bare, by_name)
-        near = by_name[found] if found else closest(TableName(schema, bare).key, keys)
+        similar = closest(bare, by_name)
+        near = by_name[similar] if similar else closest(TableName(schema, bare).key, keys)
     return f'did you mean "{near}"?' if near is not None else None
 
 
