@@ -2,79 +2,150 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from crannog.engine.config import Flags, Settings, load_settings
+from crannog.engine.reading import Parameters, Reading, Run, reading
 from crannog.engine.result import Outcome, Result
+from crannog.errors import CrannogError, QueryError, UsageError
+from crannog.sql.statements import Statement, StatementKind, split
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
     from crannog.catalog.lake import Lake
+    from crannog.catalog.store import Store
     from crannog.engine.duck import Duck, Limits
-
-Parameters = Mapping[str, object] | Sequence[object]
+    from crannog.engine.project import Project
 
 
 class Session:
     """Run SQL on one branch (or one commit) of a lake; safe to use from several threads."""
 
-    url: str
-    branch_name: str
-    at_ref: str | None
-    user: str
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        project: Project | None = None,
+        user: str | None = None,
+        handles: Handles | None = None,
+    ) -> None:
+        self.settings = settings
+        self.project = project
+        self.user = user or user_name()
+        self._handles = handles or Handles(settings, self.user)
+        self._owner = handles is None
+        self._frozen: Commit | None = None
+
+    @property
+    def url(self) -> str:
+        """The lake as it was named, without secrets."""
+        return self.settings.lake_shown or self.settings.required_lake
+
+    @property
+    def store(self) -> Store:
+        """The storage of the lake."""
+        return self._handles.store
 
     @property
     def lake(self) -> Lake:
-        """The lake (`lake_not_found` where there is none yet)."""
-        raise NotImplementedError
+        """The lake; `lake_not_found` where there is none yet."""
+        return self._handles.lake
 
     @property
     def duck(self) -> Duck:
-        """The DuckDB of this session."""
-        raise NotImplementedError
+        """The DuckDB of this session, told of the lake's store."""
+        return self._handles.duck
 
     def head(self) -> Commit:
         """Return the commit that a query would read now."""
-        raise NotImplementedError
+        if self.settings.at is None:
+            return self.lake.head(self.settings.branch).commit
+        if self._frozen is None:
+            self._frozen = self.lake.resolve(self.settings.at, branch=self.settings.branch)
+        return self._frozen
+
+    def reading(self) -> Reading:
+        """Return that commit with its state."""
+        return reading(self.lake, self.head(), self.settings.branch)
 
     def sql(
         self,
         text: str,
         params: Parameters | None = None,
         *,
-        vars: Mapping[str, object] | None = None,
+        variables: Mapping[str, object] | None = None,
     ) -> Result | Outcome:
-        """Run one statement: a lazy Result for a query, an Outcome for anything else."""
-        raise NotImplementedError
+        """Run one statement: a lazy Result for a query, an Outcome for anything else.
+
+        Args:
+            params: a mapping for `$name`, a sequence for `?` and `$1`.
+            variables: more of what `getvariable` reads.
+        """
+        statements = split(text)
+        if not statements:
+            raise QueryError("no_statement", "there is no statement in this text")
+        if len(statements) > 1:
+            second = statements[1]
+            raise QueryError(
+                "two_statements",
+                "this is more than one statement",
+                hint="run a script with run_script",
+                line=second.line,
+                column=second.column,
+                length=len(second.tokens[0].text),
+                source=text,
+            )
+        return self._run(self._prepared(statements[0], text, params, variables, None))
 
     def run_script(
         self,
         text: str,
         params: Parameters | None = None,
         *,
+        variables: Mapping[str, object] | None = None,
         on_result: Callable[[Result | Outcome], None] | None = None,
         file: str | None = None,
     ) -> list[Result | Outcome]:
-        """Run statements one after the other; `on_result` is called after each, an error stops it."""
-        raise NotImplementedError
+        """Run statements one after the other; an error stops it, each before it is its own commit.
+
+        Args:
+            on_result: called after each statement.
+            file: what errors name as the file.
+        """
+        done: list[Result | Outcome] = []
+        try:
+            for statement in split(text):
+                run = self._prepared(statement, text, _named(params, statement), variables, file)
+                done.append(self._run(run))
+                if on_result is not None:
+                    on_result(done[-1])
+        except CrannogError as error:
+            if error.line is not None and error.file is None:
+                error.file = file
+            raise
+        return done
 
     def at(self, ref: str) -> Session:
         """Return a read-only session on the commit that `ref` means."""
-        raise NotImplementedError
+        return self._derived(replace(self.settings, at=ref))
 
     def branch(self, name: str) -> Session:
         """Return a session on another branch."""
-        raise NotImplementedError
+        return self._derived(replace(self.settings, branch=name, at=None))
 
     def interrupt(self) -> None:
-        """Stop whatever this session is running (`Interrupted` there)."""
-        raise NotImplementedError
+        """Stop whatever this session is running: it raises `Interrupted` there."""
+        self._handles.interrupt()
 
     def close(self) -> None:
         """Close the session and what its results hold."""
-        raise NotImplementedError
+        if self._owner:
+            self._handles.close()
 
     def __enter__(self) -> Session:
         return self
@@ -86,6 +157,130 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        place = self.settings.at or self.settings.branch
+        return f"<crannog session on {self.url} at {place}>"
+
+    def _derived(self, settings: Settings) -> Session:
+        return Session(settings, project=self.project, user=self.user, handles=self._handles)
+
+    def _prepared(
+        self,
+        statement: Statement,
+        script: str,
+        params: Parameters | None,
+        variables: Mapping[str, object] | None,
+        file: str | None,
+    ) -> Run:
+        return Run(
+            statement,
+            script,
+            self.duck,
+            self.settings.branch,
+            self.user,
+            params,
+            {**self.settings.vars, **(variables or {})},
+            file,
+        )
+
+    def _run(self, run: Run) -> Result | Outcome:
+        from crannog.engine.ddl import create_table, create_table_as, drop_table
+        from crannog.engine.dml import insert
+        from crannog.engine.queries import READS, answer
+
+        kind = run.statement.kind
+        if kind in READS:
+            return answer(run, self.reading())
+        refuse(run)
+        writes = {
+            StatementKind.CREATE_TABLE: create_table,
+            StatementKind.CREATE_TABLE_AS: create_table_as,
+            StatementKind.DROP_TABLE: drop_table,
+            StatementKind.INSERT: insert,
+        }
+        if self.settings.at is not None:
+            raise UsageError(
+                "read_only",
+                f"this session looks at {self.settings.at}, where nothing can be written",
+                hint="leave out --at (or at=) to write to the branch",
+            )
+        return writes[kind](run, self._handles.lake_to_write(create=kind in _CREATES))
+
+
+_CREATES = frozenset({StatementKind.CREATE_TABLE, StatementKind.CREATE_TABLE_AS})
+
+
+class Handles:
+    """Open a lake's store, its catalog and DuckDB when they are first needed, once for all."""
+
+    def __init__(self, settings: Settings, user: str) -> None:
+        self._settings = settings
+        self._user = user
+        self._lock = RLock()
+        self._store: Store | None = None
+        self._lake: Lake | None = None
+        self._duck: Duck | None = None
+        self._closed = False
+
+    @property
+    def store(self) -> Store:
+        """The storage of the lake."""
+        from crannog.catalog.stores import open_store
+
+        with self._lock:
+            if self._store is None:
+                self._store = open_store(self._settings.required_lake, self._settings.storage)
+            return self._store
+
+    @property
+    def lake(self) -> Lake:
+        """The lake; `lake_not_found` where there is none yet."""
+        from crannog.catalog.lake import Lake
+
+        with self._lock:
+            if self._lake is None:
+                self._lake = Lake.open(self.store)
+            return self._lake
+
+    def lake_to_write(self, *, create: bool) -> Lake:
+        """Return the lake; where there is none, the first write creates it."""
+        from crannog.catalog.lake import Lake
+
+        with self._lock:
+            if self._lake is None:
+                opened = Lake.create(self.store, self._user) if create else Lake.open(self.store)
+                self._lake = opened
+            return self._lake
+
+    @property
+    def duck(self) -> Duck:
+        """The DuckDB of the session."""
+        from crannog.engine.duck import Duck, Limits
+
+        with self._lock:
+            if self._closed:
+                raise QueryError("session_closed", "the session is closed")
+            if self._duck is None:
+                settings = self._settings
+                limits = Limits(settings.memory, settings.threads, settings.temp_directory)
+                duck = Duck(limits)
+                duck.use(self.store)
+                self._duck = duck
+            return self._duck
+
+    def interrupt(self) -> None:
+        """Stop what DuckDB runs."""
+        if self._duck is not None:
+            self._duck.interrupt()
+
+    def close(self) -> None:
+        """Close DuckDB."""
+        with self._lock:
+            self._closed = True
+            if self._duck is not None:
+                self._duck.close()
+                self._duck = None
 
 
 def connect(
@@ -102,7 +297,88 @@ def connect(
     """Open a lake by path or URL, or the lake of a project.
 
     Args:
+        project: the folder of a project; without a lake, default is the one around this folder.
         storage: as `[storage]` in crannog.toml: endpoint_url, region, ...
         variables: what `getvariable('name')` reads.
     """
-    raise NotImplementedError
+    from crannog.engine.project import load_project, open_project
+
+    found: Project | None = None
+    if project is not None:
+        found = open_project(Path(project))
+    elif lake is None:
+        found = load_project()
+    flags = Flags(
+        lake=None if lake is None else str(lake),
+        branch=branch,
+        at=at,
+        storage=dict(storage or {}),
+        vars=dict(variables or {}),
+        memory=limits.memory if limits else None,
+        threads=limits.threads if limits else None,
+        temp_directory=limits.temp_directory if limits else None,
+    )
+    return Session(load_settings(found, flags), project=found, user=user)
+
+
+def user_name() -> str:
+    """Return who commits are by: `CRANNOG_USER`, else the user of this machine."""
+    import getpass
+    import os
+
+    named = os.environ.get("CRANNOG_USER")
+    if named:
+        return named
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user in a container's password file
+        return "unknown"
+
+
+def refuse(run: Run) -> None:
+    """Refuse by name what this version does not run."""
+    statement = run.statement
+    word = statement.word.upper()
+    if statement.kind is StatementKind.LATER:
+        raise _refusal(run, "not_yet", f"{word} is not there yet")
+    if statement.kind is StatementKind.REFUSED:
+        hint = _INSTEAD.get(statement.word.split()[0])
+        raise _refusal(run, "not_supported", f"{word} cannot be run on a lake", hint)
+    if statement.not_yet:
+        clause = statement.not_yet[0]
+        raise _refusal(run, "not_yet", f"{word} with {clause} is not there yet")
+
+
+_INSTEAD = {
+    "set": "use [limits] and [vars] in crannog.toml",
+    "reset": "use [limits] and [vars] in crannog.toml",
+    "pragma": "use [limits] and [vars] in crannog.toml",
+    "use": "write schema.table, or give --branch",
+    "copy": "`crannog load` and `crannog export` move files",
+    "export": "`crannog export` writes files",
+    "import": "`crannog load` reads files",
+    "create": "only tables are made with CREATE; a model is a file of a project",
+    "drop": "only tables are dropped with DROP",
+}
+
+
+def _refusal(run: Run, code: str, message: str, hint: str | None = None) -> QueryError:
+    statement = run.statement
+    return QueryError(
+        code,
+        message,
+        hint=hint,
+        line=statement.line,
+        column=statement.column,
+        length=len(statement.tokens[0].text),
+        source=run.script,
+        file=run.file,
+    )
+
+
+def _named(params: Parameters | None, statement: Statement) -> Parameters | None:
+    """Return those named parameters that a statement of a script uses."""
+    if not isinstance(params, Mapping):
+        return params
+    used = {token.text[1:].lower() for token in statement.tokens if token.kind == "param"}
+    return {name: value for name, value in params.items() if name.lower() in used}

@@ -1,0 +1,335 @@
+"""The tables that a text may name, made as views of pinned versions in the text's scratch database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+from crannog.engine.candidates import Candidates, candidates
+from crannog.engine.read import select_files
+from crannog.engine.reading import Parameters, Reading, Run, reading
+from crannog.engine.splice import Splice, SplicedText, offset_of, splice
+from crannog.engine.system_tables import INFORMATION, NAMES, system_key
+from crannog.errors import CrannogError, QueryError
+from crannog.names import TableName, closest, quote
+from crannog.sql.places import Source, line_and_column
+from crannog.sql.time_travel import AtSpan, find
+from crannog.sql.tokens import Token, code_tokens, dotted_name
+
+if TYPE_CHECKING:
+    from crannog.catalog.commit import Commit
+    from crannog.catalog.lake import Lake
+    from crannog.catalog.pins import Pin
+    from crannog.catalog.state import Entry, State
+    from crannog.engine.duck import Duck
+    from crannog.engine.scratch import Scratch
+
+_AT_SCHEMA = "@at"
+_NO_SCHEMA = "does not exist because schema"
+_VERSION = "write a number, as AT (VERSION => 3)"
+
+
+class Lookup:
+    """Provide in one scratch database what a text may read of one state.
+
+    Args:
+        read: keys and digests of every table whose pin was looked up, for rebasing writes.
+    """
+
+    def __init__(self, duck: Duck, scratch: Scratch, at: Reading) -> None:
+        self.duck = duck
+        self.scratch = scratch
+        self.at = at
+        self.read: dict[str, str] = {}
+        self.others: list[Scratch] = []
+        self._made: set[str] = set()
+        self._places = 0
+
+    def close(self) -> None:
+        """Close the scratch database and those of other states."""
+        for other in self.others:
+            other.close()
+        self.scratch.close()
+
+    def prepare(self, run: Run, pieces: Iterable[Splice] = ()) -> SplicedText:
+        """Make every table that a statement may name and splice what DuckDB cannot read itself."""
+        return self._part(run, run.statement.text, 0, pieces)
+
+    def body(self, run: Run) -> SplicedText:
+        """Do the same for the query inside a statement."""
+        statement = run.statement
+        return self._part(run, statement.body or "", statement.body_start or 0, ())
+
+    def _part(self, run: Run, text: str, start: int, pieces: Iterable[Splice]) -> SplicedText:
+        offset = run.statement.start + start
+        try:
+            spliced = self.model(text, params=run.params, pieces=pieces, in_model=False)
+        except CrannogError as error:
+            if error.source == text and error.line is not None:
+                place = offset + offset_of(text, error.line, error.column or 1)
+                error.line, error.column = line_and_column(run.script, place)
+                error.source, error.file = run.script, run.file
+            raise
+        return replace(spliced, source=run.script, offset=offset)
+
+    def model(
+        self,
+        text: str,
+        *,
+        name: TableName | None = None,
+        params: Parameters | None = None,
+        pieces: Iterable[Splice] = (),
+        in_model: bool = True,
+    ) -> SplicedText:
+        """Make every table that a model's text may name; bare names: own schema, then main.
+
+        Args:
+            name: the model's own, which is never its input.
+        """
+        tokens = code_tokens(text)
+        spans = find(text, tokens, in_model=in_model)
+        travels = [self._travel(span, params, text) for span in spans]
+        schema = "main" if name is None else name.schema
+        self.provide(candidates(tokens), schema, None if name is None else name.key)
+        return splice(text, [*pieces, *travels, *_system_splices(tokens, spans)])
+
+    def explained(self, error: CrannogError) -> CrannogError:
+        """Let an unknown table's error speak of the lake's tables, not of the scratch database's."""
+        missing = error.code == "unknown_table" or _NO_SCHEMA in error.message
+        if missing and error.line is not None and error.source is not None:
+            start = offset_of(error.source, error.line, error.column or 1)
+            parts = _name_at(error.source, start)
+            if parts and named(parts).key not in self.at.state.tables:
+                error.code = "unknown_table"
+                error.message = f'table "{".".join(parts)}" does not exist'
+                error.hint = table_hint(named(parts), self.at.state)
+        return error
+
+    def provide(self, names: Candidates, schema: str, but: str | None = None) -> None:
+        """Make the views of the candidates that this state has, and the system tables named."""
+        for key in names.keys(schema):
+            entry = self.at.state.tables.get(key)
+            if entry is not None and key != but:
+                self.table(key, entry)
+        for pair in names.pairs:
+            if pair in NAMES:
+                self.system(pair)
+
+    def table(self, key: str, entry: Entry) -> None:
+        """Make one table of this state under its own name."""
+        if key in self._made:
+            return
+        self._made.add(key)
+        self.read[key] = entry.digest
+        pin = self.at.lake.pin(entry)
+        name = TableName.parse(entry.name)
+        if pin.kind == "view":
+            self._view(name, pin)
+        else:
+            self.scratch.view(name, select_files(self.at.lake, pin, duck=self.duck))
+
+    def system(self, name: tuple[str, str]) -> None:
+        """Make a system table; its rows are those of this state."""
+        key = ".".join(name)
+        if key in self._made:
+            return
+        self._made.add(key)
+        table = NAMES[name]
+        place = TableName(INFORMATION if name[0] == "information_schema" else name[0], name[1])
+        self.scratch.view(place, table.select(self.at))
+
+    def _view(self, name: TableName, pin: Pin) -> None:
+        """Make a view in a schema of its own, in which its bare names mean what they mean to it."""
+        text = pin.text or ""
+        tokens = code_tokens(text)
+        found = candidates(tokens)
+        private = f"@view {name.key}"
+        spans = find(text, tokens, in_model=True)
+        pieces = [self._travel(span, None, text) for span in spans]
+        pieces += _system_splices(tokens, spans)
+        for bare in found.bare.values():
+            meant = self._meant(name, bare)
+            if meant is not None:
+                self.table(meant.key, self.at.state.tables[meant.key])
+                self.scratch.view(TableName(private, bare), f"FROM {self._sql(meant)}")
+        for pair in found.pairs.values():
+            entry = self.at.state.tables.get(pair.key)
+            if entry is not None and pair.key != name.key:
+                self.table(pair.key, entry)
+        body = TableName(private, "@body")
+        self.scratch.view(body, splice(text, pieces).text)
+        self.scratch.view(name, f"FROM {self._sql(body)}")
+
+    def _meant(self, view: TableName, bare: str) -> TableName | None:
+        for schema in (view.schema, "main"):
+            key = TableName(schema, bare).key
+            entry = self.at.state.tables.get(key)
+            if entry is not None and key != view.key:
+                return TableName.parse(entry.name)
+        return None
+
+    def _sql(self, name: TableName) -> str:
+        return f"{quote(self.scratch.name)}.{name.sql}"
+
+    def _travel(self, span: AtSpan, params: Parameters | None, text: str) -> Splice:
+        try:
+            relation = self._travelled(span, params)
+        except CrannogError as error:
+            raise _placed(error, span, text) from None
+        alias = span.alias if span.alias is not None else quote(span.parts[-1])
+        return Splice(span.start, span.end, f"{relation} AS {alias}{span.alias_columns or ''}")
+
+    def _travelled(self, span: AtSpan, params: Parameters | None) -> str:
+        """Return the relation that one AT clause means."""
+        name = named(span.parts)
+        value = self._constant(span, params)
+        lake, here = self.at.lake, self.at.commit
+        if span.kind == "version":
+            if not isinstance(value, int):
+                raise QueryError("bad_version", f"{span.constant} is not a version", hint=_VERSION)
+            return self._pinned(lake.find_version(here, str(name), value))
+        if span.kind == "timestamp":
+            commit = lake.at_time(here, cast(datetime, value))
+        else:
+            commit = _ref(lake, span, str(value), self.at.branch)
+        return self._in_state(name, reading(lake, commit, self.at.branch))
+
+    def _constant(self, span: AtSpan, params: Parameters | None) -> object:
+        target = "TIMESTAMPTZ" if span.kind == "timestamp" else None
+        used = _used(span.constant, params)
+        inner = f"CAST(({span.constant}) AS {target})::VARCHAR" if target else span.constant
+        value = self.scratch.fetchall(f"SELECT {inner}", used)[0][0]
+        if value is None:
+            raise QueryError("bad_constant", f"{span.constant} is NULL, which is no place in time")
+        if span.kind != "timestamp":
+            return value
+        return _instant(str(value))
+
+    def _in_state(self, name: TableName, at: Reading) -> str:
+        system = system_key(name)
+        entry = at.state.tables.get(name.key)
+        if system is None and entry is None:
+            raise unknown_table(name, at.state, when=f"at commit {at.commit.id[:7]}")
+        if system is None and entry is not None and entry.kind != "view":
+            return self._pinned(at.lake.pin(entry))
+        other = Lookup(self.duck, self.duck.scratch(), at)
+        self.others.append(other.scratch)
+        if system is not None:
+            other.system(system)
+            schema = INFORMATION if system[0] == "information_schema" else system[0]
+            name = TableName(schema, system[1])
+        elif entry is not None:
+            other.table(name.key, entry)
+        self.others += other.others
+        return other._sql(name)
+
+    def _pinned(self, pin: Pin) -> str:
+        self._places += 1
+        place = TableName(_AT_SCHEMA, f"{pin.name} {self._places}")
+        self.scratch.view(place, select_files(self.at.lake, pin, duck=self.duck))
+        return self._sql(place)
+
+
+def unknown_table(name: TableName, state: State, *, when: str = "") -> QueryError:
+    """Say that a table does not exist, and which one was probably meant."""
+    where = f" {when}" if when else ""
+    return QueryError(
+        "unknown_table",
+        f'table "{name}" does not exist{where}',
+        hint=table_hint(name, state),
+    )
+
+
+def named(parts: Sequence[str]) -> TableName:
+    """Return the table that a name of one or two parts means."""
+    return TableName(parts[-2] if len(parts) > 1 else "main", parts[-1])
+
+
+def _name_at(text: str, start: int) -> tuple[str, ...]:
+    tokens = code_tokens(text, lenient=True)
+    for index, token in enumerate(tokens):
+        if token.start <= start < token.end and token.is_name:
+            parts, _ = dotted_name(tokens, index)
+            return parts if len(parts) < 3 else ()
+    return ()
+
+
+def table_hint(name: TableName, state: State) -> str | None:
+    """Return what was probably meant by a name that is no table."""
+    names = [entry.name for entry in state.tables.values()]
+    by_part: dict[str, str] = {}
+    for each in names:
+        parsed = TableName.parse(each)
+        by_part.setdefault(parsed.name.lower(), each)
+    same = by_part.get(name.name.lower())
+    if same is not None:
+        return f'did you mean "{same}"?'
+    found = closest(str(name), names)
+    if found is None:
+        part = closest(name.name, by_part)
+        found = by_part[part.lower()] if part is not None else None
+    if found is not None:
+        return f'did you mean "{found}"?'
+    return "SHOW TABLES lists them" if names else "the lake has no tables yet"
+
+
+def _ref(lake: Lake, span: AtSpan, value: str, branch: str) -> Commit:
+    if span.kind == "commit":
+        return lake.resolve(value, branch=branch)
+    refs = lake.tags() if span.kind == "tag" else lake.branches()
+    for ref in refs:
+        if ref.name == value:
+            return lake.commit(ref.commit)
+    meant = closest(value, [ref.name for ref in refs])
+    hint = f'did you mean "{meant}"?' if meant else f"`crannog {span.kind} list` shows them"
+    raise QueryError(f"unknown_{span.kind}", f"there is no {span.kind} {value!r}", hint=hint)
+
+
+def _instant(text: str) -> datetime:
+    if text == "infinity":
+        return datetime.max.replace(tzinfo=UTC)
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _used(constant: str, params: Parameters | None) -> Parameters | None:
+    """Return those parameters that a constant names."""
+    found = [token.text for token in code_tokens(constant) if token.kind == "param"]
+    if not found:
+        return None
+    if isinstance(params, Mapping):
+        return {name[1:]: params[name[1:]] for name in found if name[1:] in params}
+    raise QueryError(
+        "positional_parameter",
+        "a time travel clause takes named parameters only",
+        hint="write $name and give a mapping",
+    )
+
+
+def _placed(error: CrannogError, span: AtSpan, text: str) -> CrannogError:
+    """Point an error of the catalog at the clause: what a statement says is no wrong use."""
+    return Source().error(
+        text,
+        span.name_start,
+        span.clause_end,
+        code=error.code,
+        message=error.message,
+        hint=error.hint,
+    )
+
+
+def _system_splices(tokens: Sequence[Token], spans: Iterable[AtSpan]) -> list[Splice]:
+    """Point `information_schema.x` at our own: DuckDB keeps that schema's name for itself."""
+    taken = [(span.start, span.end) for span in spans]
+    return [
+        Splice(token.start, token.end, quote(INFORMATION))
+        for token, dot in zip(tokens, tokens[1:], strict=False)
+        if dot.text == "."
+        and token.is_name
+        and token.name.lower() == "information_schema"
+        and not any(start <= token.start < end for start, end in taken)
+    ]

@@ -1,0 +1,81 @@
+"""Statements that only read: SELECT, SHOW TABLES, DESCRIBE, SUMMARIZE, EXPLAIN, each as a Result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crannog.engine.lookup import Lookup
+from crannog.engine.query import Query
+from crannog.engine.result import Result
+from crannog.engine.splice import Splice, SplicedText, splice
+from crannog.engine.system_tables import SystemTable, shown_tables
+from crannog.errors import CrannogError
+from crannog.names import literal
+from crannog.sql.statements import StatementKind
+
+if TYPE_CHECKING:
+    from crannog.engine.reading import Reading, Run
+
+READS = frozenset(
+    {
+        StatementKind.QUERY,
+        StatementKind.SHOW_TABLES,
+        StatementKind.DESCRIBE,
+        StatementKind.SUMMARIZE,
+        StatementKind.EXPLAIN,
+    }
+)
+
+
+def answer(run: Run, at: Reading) -> Result:
+    """Bind a statement that reads to the state of one commit."""
+    lookup = Lookup(run.duck, run.duck.scratch(), at)
+    try:
+        if run.statement.kind is StatementKind.SHOW_TABLES:
+            text, params = splice(_shown(run, at), ()), None
+        elif run.statement.kind is StatementKind.EXPLAIN:
+            text, params = _explained(run, lookup), None
+        else:
+            text, params = lookup.prepare(run, _wrapping(run)), run.params
+        return Result(Query(lookup, text, params, run.variables, run.file))
+    except BaseException:
+        lookup.close()
+        raise
+
+
+def _wrapping(run: Run) -> list[Splice]:
+    """Make a query of DESCRIBE and SUMMARIZE, so that what they give can be read like one."""
+    statement = run.statement
+    if statement.kind is StatementKind.QUERY:
+        return []
+    word = "SUMMARIZE" if statement.kind is StatementKind.SUMMARIZE else "DESCRIBE"
+    starts = statement.body_start if statement.query else statement.target_start
+    if starts is None:
+        starts = statement.body_start or 0
+    source = "" if statement.query else "FROM "
+    end = len(statement.text)
+    return [Splice(0, starts, f"SELECT * FROM ({word} {source}"), Splice(end, end, "\n)")]
+
+
+def _shown(run: Run, at: Reading) -> str:
+    everything = run.statement.word == "show all tables"
+    schema = run.statement.target[-1].lower() if run.statement.target else None
+    table = SystemTable(
+        dict.fromkeys(("schema", "name", "kind"), "VARCHAR"),
+        lambda reading: shown_tables(reading, schema, everything=everything),
+    )
+    return table.select(at)
+
+
+def _explained(run: Run, lookup: Lookup) -> SplicedText:
+    """Explain at once: a plan can't be read as part of a query."""
+    text = lookup.prepare(run)
+    scratch = lookup.scratch
+    try:
+        scratch.variables(run.variables)
+        scratch.search("main")
+        rows = scratch.fetchall(text.text, run.params, place=text.place(text.text, run.file))
+    except CrannogError as error:
+        raise lookup.explained(error) from error.__cause__
+    values = ", ".join(f"({literal(str(key))}, {literal(str(plan))})" for key, plan in rows)
+    return splice(f"FROM (VALUES {values}) AS t(explain_key, explain_value)", ())

@@ -1,0 +1,138 @@
+"""A query that is bound to pinned versions and may be run any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from crannog.engine.failures import Place, translated
+from crannog.errors import CrannogError, QueryError
+from crannog.names import TableName, quote
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from crannog.engine.lookup import Lookup
+    from crannog.engine.scratch import Scratch
+    from crannog.engine.splice import SplicedText
+
+Parameters = Mapping[str, object] | Sequence[object]
+_ROWS = TableName("main", "@rows")
+
+
+class Query:
+    """Hold a query with the views that it reads; each run has a cursor of its own.
+
+    Args:
+        lookup: owns the views; closed with the query.
+        variables: what `getvariable` reads.
+    """
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        text: SplicedText,
+        params: Parameters | None,
+        variables: Mapping[str, object],
+        file: str | None,
+    ) -> None:
+        self._lookup = lookup
+        self._spliced = text
+        self._params = params
+        self._variables = variables
+        self._file = file
+        self._lock = RLock()
+        self._kept: str | None = None
+        self.commit = lookup.at.commit.id
+        try:
+            lookup.scratch.variables(variables)
+            lookup.scratch.search("main")
+            self.columns = self._described()
+        except CrannogError as error:
+            raise lookup.explained(error) from error.__cause__
+
+    def _described(self) -> list[tuple[str, str]]:
+        sql = self._spliced.text
+        return self._lookup.scratch.describe(sql, self._params, place=self._spliced.place(sql, self._file))
+
+    def reader(self, batch_rows: int) -> pyarrow.RecordBatchReader:
+        """Stream the rows as Arrow batches."""
+        import pyarrow
+
+        sql, params = self._now(_as_it_is)
+        place = self._spliced.place(sql, self._file)
+        twin = self._twin()
+        try:
+            inner = twin.reader(sql, params, batch_rows=batch_rows, place=place)
+        except BaseException:
+            twin.close()
+            raise
+        batches = self._batches(inner, twin, place)
+        return pyarrow.RecordBatchReader.from_batches(inner.schema, batches)
+
+    def rows(self, wrap: Callable[[str], str] | None = None) -> Iterator[tuple[object, ...]]:
+        """Stream the rows, or those of a query around the query, as Python tuples."""
+        return self._streamed(*self._now(wrap or _as_it_is))
+
+    def _streamed(self, sql: str, params: Parameters | None) -> Iterator[tuple[object, ...]]:
+        with self._twin() as twin:
+            yield from twin.rows(sql, params, place=self._spliced.place(sql, self._file))
+
+    def _now(self, wrap: Callable[[str], str]) -> tuple[str, Parameters | None]:
+        """Return the SQL that gives the rows now, the query or what it was kept in."""
+        with self._lock:
+            if self._kept is None:
+                return wrap(self._spliced.text), self._params
+            named = [f"c{at} AS {quote(name)}" for at, (name, _) in enumerate(self.columns)]
+            return wrap(f"SELECT {', '.join(named)} FROM {self._kept}"), None
+
+    def keep(self, table: pyarrow.Table | None) -> None:
+        """Keep the rows in the scratch database, so that they are the same whenever they are read.
+
+        Args:
+            table: the rows, where they were read before.
+        """
+        with self._lock:
+            if self._kept is not None:
+                return
+            names = [f"c{index}" for index in range(len(self.columns))]
+            scratch = self._lookup.scratch
+            place = f"{quote(scratch.name)}.{_ROWS.sql}"
+            if table is not None:
+                kinds = [kind for _, kind in self.columns]
+                with suppress(QueryError):  # a type that Arrow does not give back: run it again
+                    scratch.table(_ROWS, dict(zip(names, kinds, strict=True)), table)
+                    self._kept = place
+                    return
+            sql = f"CREATE TABLE {place} ({', '.join(names)}) AS\n{self._spliced.text}"
+            scratch.execute(sql, self._params, place=self._spliced.place(sql, self._file))
+            self._kept = place
+
+    def close(self) -> None:
+        """Drop the views and the rows that were kept."""
+        self._lookup.close()
+
+    def _twin(self) -> Scratch:
+        twin = self._lookup.duck.scratch()
+        path = f"{self._lookup.scratch.name}.main"
+        twin.execute(f"SET search_path = '{path}'")
+        twin.variables(self._variables)
+        return twin
+
+    def _batches(
+        self, stream: pyarrow.RecordBatchReader, twin: Scratch, place: Place
+    ) -> Iterator[pyarrow.RecordBatch]:
+        try:
+            yield from stream
+        except (CrannogError, GeneratorExit):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            raise translated(error, place) from error
+        finally:
+            twin.close()
+
+
+def _as_it_is(text: str) -> str:
+    return text
