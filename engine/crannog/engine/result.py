@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BATCH = 122_880
-SHOWN_ROWS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ class Result:
                 self._cursor = iter(self)
             return list(islice(self._cursor, size))
 
-    def head(self, rows: int = SHOWN_ROWS) -> list[tuple[object, ...]]:
+    def head(self, rows: int = 40) -> list[tuple[object, ...]]:
         """Return the first rows."""
         return list(islice(iter(self), rows))
 
@@ -137,7 +136,7 @@ class Result:
 
     def __len__(self) -> int:
         if self._table is not None:
-            return self._table.num_rows
+            return int(self._table.num_rows)
         self._keep()
         [(count,)] = self._query.rows(lambda text: f"SELECT count(*) FROM (\n{text}\n)")
         assert isinstance(count, int)
@@ -153,6 +152,11 @@ class Result:
         """Stream rows as JSON-safe objects; `values.dumps` writes their decimals exactly."""
         shape = JsonRows([(column.name, column.type) for column in self._columns])
         return shape.rows(self._alive(self._query.rows(shape.query)))
+
+    def kept_rows(self) -> Iterator[dict[str, object]]:
+        """Return the rows as `to_rows` does, and keep them."""
+        self._keep()
+        return self.to_rows()
 
     def close(self) -> None:
         """Give back what the result holds in DuckDB; an Arrow table that was made stays."""

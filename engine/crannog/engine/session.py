@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
     from crannog.catalog.store import Store
     from crannog.engine.duck import Duck, Limits
+    from crannog.engine.events import Listener
     from crannog.engine.project import Project
+    from crannog.engine.steps import BuildOptions, BuildResult, Plan, TestsResult
 
 
 class Session:
@@ -137,6 +139,78 @@ class Session:
     def branch(self, name: str) -> Session:
         """Return a session on another branch."""
         return self._derived(replace(self.settings, branch=name, at=None))
+
+    def plan(
+        self,
+        *select: str,
+        exclude: Sequence[str] = (),
+        full: bool = False,
+        prune: bool = False,
+        listener: Listener | None = None,
+    ) -> Plan:
+        """Say what `build` would do; nothing is written."""
+        from crannog.engine.plan import ignore, plan
+        from crannog.engine.steps import Selection
+
+        made = plan(
+            self._in_project(),
+            self.settings,
+            Selection(tuple(select), tuple(exclude)),
+            full=full,
+            prune=prune,
+            listener=listener or ignore,
+        )
+        made.raise_errors()
+        return made
+
+    def build(
+        self,
+        *select: str,
+        exclude: Sequence[str] = (),
+        options: BuildOptions | None = None,
+        listener: Listener | None = None,
+    ) -> BuildResult:
+        """Build, test and publish the project's models as one commit; what fails raises."""
+        from crannog.engine.build import build
+        from crannog.engine.plan import ignore
+        from crannog.engine.steps import BuildOptions, Selection
+
+        built = build(
+            self._in_project(),
+            self.settings,
+            Selection(tuple(select), tuple(exclude)),
+            options or BuildOptions(),
+            listener=listener or ignore,
+        )
+        built.raise_errors()
+        return built
+
+    def test(
+        self,
+        *select: str,
+        exclude: Sequence[str] = (),
+        listener: Listener | None = None,
+    ) -> TestsResult:
+        """Run the project's tests on what is published; a test that finds rows raises."""
+        from crannog.engine.build import run_tests
+        from crannog.engine.plan import ignore
+        from crannog.engine.steps import Selection
+
+        selection = Selection(tuple(select), tuple(exclude))
+        found = run_tests(
+            self._in_project(), self.settings, selection, listener=listener or ignore
+        )
+        found.raise_errors()
+        return found
+
+    def _in_project(self) -> Project:
+        if self.project is None:
+            raise UsageError(
+                "no_project",
+                "models need a project, and this session has none",
+                hint="connect(project=DIR), where DIR has a crannog.toml",
+            )
+        return self.project
 
     def interrupt(self) -> None:
         """Stop whatever this session is running: it raises `Interrupted` there."""
