@@ -11,9 +11,9 @@ from crannog.sql.places import NOWHERE, Source
 Kind = Literal["word", "quoted", "string", "number", "op", "comment", "param"]
 
 # DuckDB takes these for blanks, and every other character from U+0080 on for a letter.
-_BLANK = " \t\n\r\f\v\u00a0\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff"
+_BLANK = " \t\n\r\f\v\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff"
 _LETTER = (
-    "A-Za-z_\u0080-\u009f\u00a1-\u1fff\u200e-\u202e\u2030-\u205e"
+    "A-Za-z_\u0080-\u009f\u00a1-\u1fff\u200c-\u202e\u2030-\u205e"
     "\u2061-\u2fff\u3001-\ufefe\uff00-\U0010ffff"
 )
 _WORD = f"[{_LETTER}][{_LETTER}0-9$]*"

@@ -1,0 +1,193 @@
+"""Splitting scripts and saying what each statement is."""
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crannog.errors import QueryError
+from crannog.sql.statements import StatementKind, split
+
+KINDS = [
+    ("SELECT 1", "query"),
+    ("from t", "query"),
+    ("WITH x AS (SELECT 1) SELECT * FROM x", "query"),
+    ("with update as (select 1) from update", "query"),
+    ("VALUES (1), (2)", "query"),
+    ("TABLE t", "query"),
+    ("PIVOT t ON a USING sum(b)", "query"),
+    ("UNPIVOT t ON a", "query"),
+    ("((SELECT 1))", "query"),
+    ("CREATE TABLE t (a INT)", "create_table"),
+    ("CREATE TABLE t AS SELECT 1", "create_table_as"),
+    ("CREATE TABLE t(a) AS FROM u", "create_table_as"),
+    ("INSERT INTO t VALUES (1)", "insert"),
+    ("DROP TABLE t", "drop_table"),
+    ("SHOW TABLES", "show_tables"),
+    ("SHOW ALL TABLES", "show_tables"),
+    ("SHOW", "show_tables"),
+    ("SHOW t", "describe"),
+    ("DESCRIBE t", "describe"),
+    ("DESC SELECT 1", "describe"),
+    ("SUMMARIZE t", "summarize"),
+    ("EXPLAIN SELECT 1", "explain"),
+    ("EXPLAIN ANALYZE FROM t", "explain"),
+    ("EXPLAIN (FORMAT json) SELECT 1", "explain"),
+    ("EXPLAIN (SELECT 1)", "explain"),
+    ("BEGIN", "later"),
+    ("COMMIT", "later"),
+    ("UPDATE t SET a = 1", "later"),
+    ("MERGE INTO t USING u ON true", "later"),
+    ("WITH x AS (SELECT 1) INSERT INTO t FROM x", "later"),
+    ("CREATE VIEW v AS SELECT 1", "later"),
+    ("CREATE MATERIALIZED VIEW v AS SELECT 1", "later"),
+    ("DROP SCHEMA s", "later"),
+    ("CREATE BRANCH b", "later"),
+    ("REFRESH x", "later"),
+    ("EXPLAIN REFRESH x", "later"),
+    ("EXPLAIN INSERT INTO t VALUES (1)", "later"),
+    ("SHOW BRANCHES", "later"),
+    ("COPY t TO 'x'", "later"),
+    ("SET threads = 2", "refused"),
+    ("PRAGMA version", "refused"),
+    ("ATTACH 'x'", "refused"),
+    ("CREATE INDEX i ON t(a)", "refused"),
+    ("CREATE TEMP TABLE t (a INT)", "refused"),
+    ("INSTALL httpfs", "refused"),
+]
+
+
+@pytest.mark.parametrize(("text", "kind"), KINDS)
+def test_each_statement_has_its_kind(text, kind):
+    (statement,) = split(text)
+    assert statement.kind is StatementKind(kind)
+
+
+def one(text):
+    (statement,) = split(text)
+    return statement
+
+
+def test_a_script_is_split_at_semicolons_that_are_no_part_of_a_token():
+    script = "SELECT ';' -- ;\n; /* ; */ SELECT $$;$$;;\n  FROM \"a;b\" ; -- end"
+    statements = split(script)
+    assert [s.text for s in statements] == ["SELECT ';'", "SELECT $$;$$", 'FROM "a;b"']
+    assert [(s.line, s.column) for s in statements] == [(1, 1), (2, 11), (3, 3)]
+    assert all(script[s.start : s.start + len(s.text)] == s.text for s in statements)
+
+
+def test_a_text_without_code_holds_no_statement():
+    assert split("") == split(" -- only a comment\n;;") == []
+
+
+def test_tokens_of_a_later_statement_count_from_its_own_start():
+    _, second = split("SELECT 1;\n  INSERT INTO raw.t (a) VALUES (2)")
+    assert second.tokens[0].start == 0
+    assert second.target == ("raw", "t")
+    assert second.text[second.target_start : second.target_end] == "raw.t"
+
+
+def test_an_insert_names_its_table_columns_and_rows():
+    statement = one('INSERT INTO Raw."Odd.T" (a, "b c") VALUES (1, \'x\')')
+    assert statement.target == ("Raw", "Odd.T")
+    assert statement.columns == ("a", "b c")
+    assert statement.body == "VALUES (1, 'x')"
+    assert (statement.values, statement.query, statement.not_yet) == (True, True, ())
+
+
+def test_an_insert_of_values_that_read_tables_is_not_blind():
+    assert not one("INSERT INTO t VALUES ((SELECT max(a) FROM t))").values
+    assert not one("INSERT INTO t SELECT 1").values
+
+
+@pytest.mark.parametrize(
+    ("text", "body", "not_yet"),
+    [
+        ("INSERT INTO t VALUES (1) RETURNING a", "VALUES (1)", ("RETURNING",)),
+        ("INSERT INTO t FROM u ON CONFLICT DO NOTHING", "FROM u", ("ON CONFLICT",)),
+        ("INSERT INTO t FROM u JOIN v ON conflict = 1", "FROM u JOIN v ON conflict = 1", ()),
+        ("INSERT INTO t BY NAME SELECT 1 AS a", "SELECT 1 AS a", ("BY NAME",)),
+        ("INSERT INTO t BY POSITION SELECT 1", "SELECT 1", ()),
+        ("INSERT OR REPLACE INTO t FROM u", "FROM u", ("INSERT OR REPLACE",)),
+        ("INSERT INTO t DEFAULT VALUES", "DEFAULT VALUES", ("DEFAULT VALUES",)),
+        ("INSERT INTO t AS x (SELECT 1)", "(SELECT 1)", ()),
+        ("INSERT INTO t ((SELECT 1))", "((SELECT 1))", ()),
+        ("INSERT INTO t WITH x AS (SELECT 1) FROM x", "WITH x AS (SELECT 1) FROM x", ()),
+        ("CREATE TABLE t AS SELECT 1 WITH NO DATA", "SELECT 1", ("WITH NO DATA",)),
+        ("CREATE TABLE t AS (SELECT 1) WITH DATA", "(SELECT 1)", ()),
+        ("CREATE OR REPLACE TABLE t AS SELECT 1", "SELECT 1", ("OR REPLACE",)),
+        ("CREATE TABLE a.t (x INT, y VARCHAR)", "(x INT, y VARCHAR)", ()),
+        ("DESCRIBE SELECT 1", "SELECT 1", ()),
+        ("SUMMARIZE FROM t", "FROM t", ()),
+        ("EXPLAIN ANALYZE SELECT 1", "SELECT 1", ()),
+    ],
+)
+def test_the_body_is_found_and_what_is_not_run_yet_is_named(text, body, not_yet):
+    statement = one(text)
+    assert (statement.body, statement.not_yet) == (body, not_yet)
+
+
+def test_flags_of_create_drop_and_explain():
+    assert one("CREATE TABLE IF NOT EXISTS t AS SELECT 1").if_not_exists
+    assert one("CREATE TABLE t(a, b) AS SELECT 1, 2").columns == ("a", "b")
+    assert one("DROP TABLE IF EXISTS a.b").if_exists
+    assert one("DROP TABLE a, b").not_yet == ("DROP of several tables",)
+    assert one("EXPLAIN ANALYZE SELECT 1").analyze
+    assert one("SHOW TABLES FROM raw").target == ("raw",)
+    assert one("DESCRIBE TABLE raw.t").target == ("raw", "t")
+    assert one("DESCRIBE 'x.csv'").target == ("x.csv",)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "hint"),
+    [
+        ("selct 1", (1, 1), 'did you mean "select"?'),
+        ("SELECT 1;\n  insrt INTO t VALUES (1)", (2, 3), 'did you mean "insert"?'),
+        ("12", (1, 1), None),
+        ("frm t", (1, 1), 'did you mean "from"?'),
+    ],
+)
+def test_a_word_that_starts_no_statement_is_an_error_with_a_guess(text, place, hint):
+    with pytest.raises(QueryError) as raised:
+        split(text)
+    error = raised.value
+    assert (error.code, (error.line, error.column), error.hint) == ("syntax_error", place, hint)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT INTO",
+        "INSERT INTO t",
+        "INSERT INTO VALUES (1",
+        "CREATE TABLE",
+        "DROP TABLE",
+        "CREATE TABLE AS SELECT 1",
+        "INSERT INTO SELECT 1",
+        "CREATE TABLE t",
+        "CREATE TABLE t AS",
+    ],
+)
+def test_a_write_without_a_table_or_rows_is_an_error(text):
+    with pytest.raises(QueryError) as raised:
+        split(text)
+    assert raised.value.code == "syntax_error"
+
+
+PIECES = st.sampled_from(
+    ["SELECT 1", "FROM t", "VALUES (';')", 'SELECT ";"', "SELECT $$;$$", "SELECT 1 -- ;\n",
+     "/* ; */ SELECT 2", "INSERT INTO t VALUES (1)", "DROP TABLE t", ""]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=6))
+def test_a_script_holds_the_statements_that_were_joined(pieces):
+    statements = split(" ; ".join(pieces))
+    assert len(statements) == sum(bool(piece) for piece in pieces)
+
+
+@pytest.mark.parametrize("text", [text for text, kind in KINDS if kind == "query"])
+def test_duckdb_takes_our_queries_for_queries(text):
+    (statement,) = duckdb.extract_statements(text)
+    # PIVOT without a list of values is a statement of its own there.
+    assert statement.type in {duckdb.StatementType.SELECT, duckdb.StatementType.MULTI}
