@@ -16,14 +16,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Merge, table by table."""
-    from crannog.engine.author import default_author
+    from crannog.engine.session import user_name
 
     output = Output.of(options)
     refuse_at(options)
     settings = settings_of(options, project_of(options))
     lake = lake_of(settings)
     before = lake.head(settings.branch).commit
-    commit = lake.merge(options.ref, settings.branch, default_author(), options.message)
+    commit = lake.merge(options.ref, settings.branch, user_name(), options.message)
     document = {"branch": settings.branch, "merged": options.ref, "commit": None, "tables": []}
     if commit is None:
         output.line(f"nothing to merge: {settings.branch} has all of {options.ref}")

@@ -160,17 +160,10 @@ def commit_of(lake: Lake, settings: Settings) -> Commit:
     return lake.head(settings.branch).commit
 
 
-def session_of(settings: Settings) -> Session:
-    """Open the session that the settings name."""
-    from crannog.engine.duck import Limits
-    from crannog.engine.session import connect
+def session_of(options: argparse.Namespace) -> Session:
+    """Open the session that the options name."""
+    from crannog.engine.session import Session
 
-    limits = Limits(settings.memory, settings.threads, settings.temp_directory)
-    return connect(
-        settings.required_lake,
-        branch=settings.branch,
-        at=settings.at,
-        storage=settings.storage,
-        limits=limits,
-        variables=settings.vars,
-    )
+    project = project_of(options)
+    settings = settings_of(options, project)
+    return Session(settings, project=project)

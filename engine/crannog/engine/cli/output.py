@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from crannog.engine.render.error import render_error
 from crannog.engine.render.style import Style
-from crannog.engine.render.width import pad, width
+from crannog.engine.render.width import pad
+from crannog.engine.render.width import width as measure
 from crannog.errors import CrannogError
 
 
@@ -98,7 +99,7 @@ def table_lines(
     """Return a plain table: columns two spaces apart, those in `right` flush right."""
     every = [list(head), *(list(row) for row in rows)]
     flush = frozenset(right)
-    widths = [max(width(row[at]) for row in every) for at in range(len(head))]
+    widths = [max(measure(row[at]) for row in every) for at in range(len(head))]
     return [
         "  ".join(pad(cell, widths[at], right=at in flush) for at, cell in enumerate(row)).rstrip()
         for row in every
@@ -139,3 +140,28 @@ def size_text(size: int | None) -> str:
             break
         number, unit = number / 1000, larger
     return f"{size} B" if unit == "B" else f"{number:.1f} {unit}"
+
+
+def wrapped_table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    wrap: int,
+    width: int,
+    right: Iterable[int] = (),
+) -> list[str]:
+    """Return a plain table whose column `wrap` is broken into lines to fit the width."""
+    import textwrap
+
+    others = sum(
+        max(measure(row[at]) for row in (head, *rows)) + 2 for at in range(len(head)) if at != wrap
+    )
+    room = max(width - others, 24)
+    every: list[list[str]] = []
+    for row in rows:
+        parts = textwrap.wrap(row[wrap], room) or [""]
+        for number, part in enumerate(parts):
+            line = list(row) if number == 0 else [""] * len(row)
+            line[wrap] = part
+            every.append(line)
+    return table_lines(head, every, right=right)
