@@ -60,5 +60,3 @@ def _from_string(value: str, found: Candidates, looks_inside: bool) -> None:
         inner = candidates(code_tokens(value, lenient=True))
         found.bare.update(inner.bare)
         found.pairs.update(inner.pairs)
-
-

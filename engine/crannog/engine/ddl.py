@@ -102,9 +102,7 @@ class _Copy:
             select = f"SELECT * FROM (\n{body.text}\n) AS t({', '.join(map(quote, names))})"
         warnings: list[str] = []
         place = body.place(select, run.file)
-        columns = columns_of(
-            lookup.scratch, select, run.params, place=place, warn=warnings.append
-        )
+        columns = columns_of(lookup.scratch, select, run.params, place=place, warn=warnings.append)
         self.warnings = tuple(warnings)
         id = uuid.uuid4().hex
         location = new_location(self.lake, str(self.name), id)

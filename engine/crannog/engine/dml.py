@@ -132,9 +132,7 @@ def _targets(run: Run, columns: Sequence[Column]) -> list[Column]:
     return found
 
 
-def _literal_rows(
-    run: Run, scratch: Scratch, body: SplicedText, targets: Sequence[Column]
-) -> str:
+def _literal_rows(run: Run, scratch: Scratch, body: SplicedText, targets: Sequence[Column]) -> str:
     """Let DuckDB insert the rows into an empty table: each value is cast to its own column."""
     table = TableName(_ROWS, run.statement.target[-1] if run.statement.target else "rows")
     scratch.empty_table(table, targets)
@@ -167,9 +165,7 @@ def _bad_literal(
     return None
 
 
-def _query_rows(
-    run: Run, lookup: Lookup, body: SplicedText, targets: Sequence[Column]
-) -> str:
+def _query_rows(run: Run, lookup: Lookup, body: SplicedText, targets: Sequence[Column]) -> str:
     """Cast a query's columns to those of the table."""
     place = body.place(body.text, run.file)
     described = lookup.scratch.describe(body.text, run.params, place=place)

@@ -20,9 +20,7 @@ _BUILT = frozenset({"model", "view", "seed", "snapshot"})
 _LONGEST_MESSAGE = 100
 
 
-def commit(
-    run: Run, lake: Lake, prepare: Callable[[Head, State], Changes | None]
-) -> Commit | None:
+def commit(run: Run, lake: Lake, prepare: Callable[[Head, State], Changes | None]) -> Commit | None:
     """Publish what a statement changes as one commit of its branch."""
     return lake.publish(
         run.branch, prepare, author=run.author, message=message_of(run), cause="edit"

@@ -1,4 +1,4 @@
-"""The tables that a text may name, made as views of pinned versions in the text's scratch database."""
+"""The tables that a text may name, as views of pinned versions in a scratch database."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from crannog.engine.scratch import Scratch
 
 _AT_SCHEMA = "@at"
+_DUCKDB_NAMES = frozenset({"information_schema", "memory", "system", "temp"})
 _NO_SCHEMA = "does not exist because schema"
 _VERSION = "write a number, as AT (VERSION => 3)"
 
@@ -93,10 +94,10 @@ class Lookup:
         travels = [self._travel(span, params, text) for span in spans]
         schema = "main" if name is None else name.schema
         self.provide(candidates(tokens), schema, None if name is None else name.key)
-        return splice(text, [*pieces, *travels, *_system_splices(tokens, spans)])
+        return splice(text, [*pieces, *travels, *self._renamed(tokens, spans)])
 
     def explained(self, error: CrannogError) -> CrannogError:
-        """Let an unknown table's error speak of the lake's tables, not of the scratch database's."""
+        """Let an error about an unknown table speak of the lake, not of the scratch database."""
         missing = error.code == "unknown_table" or _NO_SCHEMA in error.message
         if missing and error.line is not None and error.source is not None:
             start = offset_of(error.source, error.line, error.column or 1)
@@ -148,7 +149,7 @@ class Lookup:
         private = f"@view {name.key}"
         spans = find(text, tokens, in_model=True)
         pieces = [self._travel(span, None, text) for span in spans]
-        pieces += _system_splices(tokens, spans)
+        pieces += self._renamed(tokens, spans)
         for bare in found.bare.values():
             meant = self._meant(name, bare)
             if meant is not None:
@@ -172,6 +173,21 @@ class Lookup:
 
     def _sql(self, name: TableName) -> str:
         return f"{quote(self.scratch.name)}.{name.sql}"
+
+    def _renamed(self, tokens: Sequence[Token], spans: Iterable[AtSpan]) -> list[Splice]:
+        """Splice names that DuckDB keeps for itself: `information_schema`, its databases."""
+        taken = [(span.start, span.end) for span in spans]
+        pieces = []
+        for at in range(len(tokens) - 2):
+            token = tokens[at]
+            word = token.name.lower() if token.is_name and tokens[at + 1].text == "." else ""
+            if word not in _DUCKDB_NAMES or any(start <= token.start < end for start, end in taken):
+                continue
+            if word == "information_schema":
+                pieces.append(Splice(token.start, token.end, quote(INFORMATION)))
+            elif TableName(token.name, tokens[at + 2].name).key in self.at.state.tables:
+                pieces.append(Splice(token.start, token.start, f"{quote(self.scratch.name)}."))
+        return pieces
 
     def _travel(self, span: AtSpan, params: Parameters | None, text: str) -> Splice:
         try:
@@ -320,16 +336,3 @@ def _placed(error: CrannogError, span: AtSpan, text: str) -> CrannogError:
         message=error.message,
         hint=error.hint,
     )
-
-
-def _system_splices(tokens: Sequence[Token], spans: Iterable[AtSpan]) -> list[Splice]:
-    """Point `information_schema.x` at our own: DuckDB keeps that schema's name for itself."""
-    taken = [(span.start, span.end) for span in spans]
-    return [
-        Splice(token.start, token.end, quote(INFORMATION))
-        for token, dot in zip(tokens, tokens[1:], strict=False)
-        if dot.text == "."
-        and token.is_name
-        and token.name.lower() == "information_schema"
-        and not any(start <= token.start < end for start, end in taken)
-    ]

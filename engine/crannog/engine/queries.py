@@ -1,4 +1,4 @@
-"""Statements that only read: SELECT, SHOW TABLES, DESCRIBE, SUMMARIZE, EXPLAIN, each as a Result."""
+"""Statements that only read: SELECT, SHOW TABLES, DESCRIBE, SUMMARIZE, EXPLAIN as Results."""
 
 from __future__ import annotations
 

@@ -55,7 +55,9 @@ class Query:
 
     def _described(self) -> list[tuple[str, str]]:
         sql = self._spliced.text
-        return self._lookup.scratch.describe(sql, self._params, place=self._spliced.place(sql, self._file))
+        return self._lookup.scratch.describe(
+            sql, self._params, place=self._spliced.place(sql, self._file)
+        )
 
     def reader(self, batch_rows: int) -> pyarrow.RecordBatchReader:
         """Stream the rows as Arrow batches."""

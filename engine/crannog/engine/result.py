@@ -185,4 +185,3 @@ class Result:
         from crannog.engine.values import distinct
 
         return self.arrow().rename_columns(distinct([column.name for column in self._columns]))
-

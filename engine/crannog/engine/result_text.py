@@ -35,7 +35,8 @@ def html_table(result: Result) -> str:
     columns, rows, more = _shown(result)
     numbers = [_is_number(kind) for _, kind in columns]
     head = "".join(
-        f'<th{_class(number)}>{html.escape(name)}<br><span class="t">{html.escape(kind)}</span></th>'
+        f"<th{_class(number)}>{html.escape(name)}<br>"
+        f'<span class="t">{html.escape(kind)}</span></th>'
         for (name, kind), number in zip(columns, numbers, strict=True)
     )
     body = "".join(
@@ -76,9 +77,7 @@ def _count(result: Result, shown: int, *, more: bool) -> str:
 
 
 def _is_number(kind: str) -> bool:
-    return kind.startswith("DECIMAL") or kind in ("DOUBLE", "FLOAT") or kind.endswith("INT") or (
-        kind.endswith("INTEGER")
-    )
+    return kind.startswith("DECIMAL") or kind.endswith(("INT", "INTEGER", "DOUBLE", "FLOAT"))
 
 
 def _class(number: bool) -> str:

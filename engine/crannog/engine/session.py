@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from crannog.engine.config import Flags, Settings, load_settings
 from crannog.engine.reading import Parameters, Reading, Run, reading
@@ -197,9 +197,7 @@ class Session:
         from crannog.engine.steps import Selection
 
         selection = Selection(tuple(select), tuple(exclude))
-        found = run_tests(
-            self._in_project(), self.settings, selection, listener=listener or ignore
-        )
+        found = run_tests(self._in_project(), self.settings, selection, listener=listener or ignore)
         found.raise_errors()
         return found
 
@@ -221,7 +219,7 @@ class Session:
         if self._owner:
             self._handles.close()
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -357,14 +355,14 @@ class Handles:
                 self._duck = None
 
 
-def connect(
+def connect(  # noqa: PLR0913  (the one door: everything by keyword)
     lake: str | Path | None = None,
     *,
     project: str | Path | None = None,
     branch: str = "main",
     at: str | None = None,
     user: str | None = None,
-    storage: Mapping[str, str] | None = None,
+    storage: Mapping[str, object] | None = None,
     limits: Limits | None = None,
     variables: Mapping[str, object] | None = None,
 ) -> Session:
@@ -386,13 +384,17 @@ def connect(
         lake=None if lake is None else str(lake),
         branch=branch,
         at=at,
-        storage=dict(storage or {}),
+        storage={name: _option(value) for name, value in (storage or {}).items()},
         vars=dict(variables or {}),
         memory=limits.memory if limits else None,
         threads=limits.threads if limits else None,
         temp_directory=limits.temp_directory if limits else None,
     )
     return Session(load_settings(found, flags), project=found, user=user)
+
+
+def _option(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def user_name() -> str:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal as Exact
 
+from crannog.errors import CrannogError
 from crannog.types import (
     Decimal,
     Enum,
@@ -128,7 +129,7 @@ def plain(value: object) -> object:
 def _parsed(text: str) -> Type | None:
     try:
         return parse_type(text)
-    except Exception:  # a type of an extension: its text is all that is known
+    except CrannogError:  # a type of an extension: its text is all that is known
         return None
 
 
@@ -197,9 +198,8 @@ def _utc(text: str) -> str:
 
 
 def _exact(value: object) -> object:
-    if isinstance(value, Exact) and value == value.to_integral_value() and value.as_tuple().exponent == 0:
-        return int(value)
-    return value
+    whole = isinstance(value, Exact) and value.as_tuple().exponent == 0
+    return int(str(value)) if whole else value
 
 
 def _list(item: Convert) -> Convert:
@@ -233,4 +233,3 @@ def _map(key: Convert, value: Convert, nested: bool) -> Convert:
         ]
 
     return convert
-
