@@ -66,7 +66,7 @@ def test_times_are_found_in_logarithmic_requests(long: tuple[str, list[Commit]],
 
 
 def test_a_tables_history_takes_one_request_a_hop(long: tuple[str, list[Commit]]) -> None:
-    url, commits = long
+    url, _ = long
     lake, store = _fresh(url)
     head = lake.head("main").commit
     found = list(lake.table_history(head, "B"))
@@ -153,7 +153,9 @@ def test_versions_of_a_dropped_table_are_found_below_its_successor(tmp_path: Pat
     assert lake.find_version(head, "v", 3).id == "e" * 32
 
 
-def test_a_version_of_long_ago_takes_few_requests(long: tuple[str, list[Commit]], tmp_path: Path) -> None:
+def test_a_version_of_long_ago_takes_few_requests(
+    long: tuple[str, list[Commit]], tmp_path: Path
+) -> None:
     lake = Lake.create(open_store(str(tmp_path / "lake")), "ann")
     _versions(lake, list(range(200)))
     fresh, store = _fresh(str(tmp_path / "lake"))

@@ -141,7 +141,8 @@ def test_branches_and_tags_come_and_go(any_lake: Lake, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "-x", ".x", "a..b", "a b", "a~1", "x@{1}", "é", "a//b", "a/", "a.lock", "/a", "A" * 90]
+    "name",
+    ["", "-x", ".x", "a..b", "a b", "a~1", "x@{1}", "é", "a//b", "a/", "a.lock", "/a", "A" * 90],
 )
 def test_names_that_a_ref_could_not_say_are_refused(lake: Lake, name: str) -> None:
     for make in (lake.create_branch, lake.create_tag):
@@ -180,7 +181,9 @@ def test_a_name_wins_over_an_id_and_a_branch_over_a_tag(any_lake: Lake) -> None:
     old = lake.head("main").commit
     new = commit_views(lake, {"a": "SELECT 1"})
     assert new is not None
-    assert lake.resolve(old.id) == lake.resolve(old.id[:4].upper()) == lake.resolve(old.id[:9]) == old
+    assert (
+        lake.resolve(old.id) == lake.resolve(old.id[:4].upper()) == lake.resolve(old.id[:9]) == old
+    )
     lake.create_tag(old.id[:4], new)
     assert lake.resolve(old.id[:4]) == new
     lake.create_branch(old.id[:4], old)

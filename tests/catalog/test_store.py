@@ -57,7 +57,9 @@ def test_listing_is_sorted_and_starts_where_told(store: Store) -> None:
         store.put(key, b"")
     listed = [info.key for info in store.list("f")]
     assert listed == sorted(keys[:4])
-    assert [info.key for info in store.list("f", after="f/b.json")] == listed[listed.index("f/b.json") + 1 :]
+    assert [info.key for info in store.list("f", after="f/b.json")] == listed[
+        listed.index("f/b.json") + 1 :
+    ]
     assert len(list(store.list(""))) == 5
 
 

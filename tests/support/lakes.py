@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import io
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from crannog.catalog import Changes, Commit, Head, Lake, ObjectInfo, OutcomeUnknown, Pin, State
+import pyarrow
+from pyarrow import parquet
+
+from crannog.catalog import (
+    Changes,
+    Commit,
+    Head,
+    Lake,
+    ObjectInfo,
+    OutcomeUnknown,
+    Pin,
+    State,
+    open_store,
+)
+from crannog.catalog.delta_log import DataFile, stage
+from crannog.catalog.locations import new_location
 from crannog.catalog.store import Store
 from crannog.names import TableName
+from crannog.types import Column
 
 
 def view(name: str, text: str = "SELECT 1", id: str | None = None) -> Pin:
@@ -141,3 +159,62 @@ class Losing(Wrapped):
         if fate == "after":
             raise OutcomeUnknown(key, self.url, "lost after")
         return done
+
+
+def write_rows(lake: Lake, name: str, base: Pin | None, rows: int = 3) -> Pin:
+    """Stage a version that adds one file of so many rows, and return its pin."""
+    location = base.location if base is not None else None
+    table_id = base.id if base is not None else secrets.token_hex(16)
+    if location is None:
+        location = new_location(lake, name, table_id)
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table({"n": pyarrow.array(range(rows), pyarrow.int32())}), file)
+    path = f"part-{secrets.token_hex(8)}.parquet"
+    lake.store.put(f"{location}/{path}", file.getvalue())
+    data = DataFile(
+        path=path, size=len(file.getvalue()), rows=rows, partition={}, stats=None, modified_ms=0
+    )
+    return stage(
+        lake,
+        base,
+        name=name,
+        kind="table",
+        columns=[Column("n", "INTEGER", "INTEGER")],
+        adds=[data],
+        removes=[],
+        operation="WRITE",
+        location=location,
+        table_id=table_id,
+    )
+
+
+def append(lake: Lake, name: str, branch: str = "main", rows: int = 3) -> Commit | None:
+    """Publish one more file in a table, made where it is not there."""
+    key = TableName.parse(name).key
+
+    def prepare(head: Head, state: State) -> Changes:
+        entry = state.tables.get(key)
+        base = lake.pin(entry) if entry is not None else None
+        return Changes({key: write_rows(lake, str(TableName.parse(name)), base, rows)})
+
+    return lake.publish(branch, prepare, author="ann", message=f"append {name}", cause="load")
+
+
+def version(lake: Lake, name: str, branch: str = "main") -> int | None:
+    """Return a table's Delta version on a branch; None: it is not there."""
+    entry = lake.state(lake.head(branch).commit).tables.get(TableName.parse(name).key)
+    return entry.version if entry is not None else None
+
+
+def count_up(url: str, options: dict[str, object], who: str, times: int) -> None:
+    """Add to the counter so often: what each process of a race does."""
+    lake = Lake.create(open_store(url, options), who)
+    for _ in range(times):
+        assert add_one(lake, who) is not None
+
+
+def append_often(url: str, options: dict[str, object], name: str, times: int) -> None:
+    """Append one row so often: what each process of a race does."""
+    lake = Lake.create(open_store(url, options), "ann")
+    for _ in range(times):
+        append(lake, name, rows=1)

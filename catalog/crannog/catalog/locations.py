@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from typing import cast
-from urllib.parse import quote
 
 from crannog.catalog import refs
 from crannog.catalog.objects import Objects
@@ -14,10 +13,14 @@ from crannog.names import RESERVED_SCHEMAS, TableName
 
 _KNOWN_FOR = 5.0
 _LONGEST = 120
+_PLACES = "places"
 
 
 def new_location(objects: Objects, name: str, table_id: str) -> str:
     """Return the folder for a new table: `schema/table`, with an id suffix if that is taken.
+
+    Names are in lower case, and what is not a letter, digit, `_` or `-` is spelled `~` and two
+    hex digits a byte, which every Delta reader and every URL takes as it stands.
 
     Taken is what a branch or tag uses, or used and dropped, and what holds a published Delta log.
     Files that no commit pins (of a build that failed, say) do not count.
@@ -36,11 +39,9 @@ def new_location(objects: Objects, name: str, table_id: str) -> str:
     return f"{plain}-{table_id[:8]}"
 
 
-def table_url(objects: Objects, location: str) -> str:
-    """Return what other Delta readers open: a path, or a URL with its percent signs escaped."""
-    if objects.store.local:
-        return objects.store.uri(location)
-    return f"{objects.store.root}/{quote(location)}"
+def forget_places(objects: Objects) -> None:
+    """Look at the refs again for the next new table: this process has changed them."""
+    objects.remember(_PLACES, None)
 
 
 def _part(name: str) -> str:
@@ -48,18 +49,17 @@ def _part(name: str) -> str:
     text = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else _escape(c) for c in lowered)
     if len(text) <= _LONGEST:
         return text
-    return (
-        f"{text[: _LONGEST - 17].rstrip('%')}-{hashlib.sha256(lowered.encode()).hexdigest()[:16]}"
-    )
+    return f"{text[: _LONGEST - 17]}-{hashlib.sha256(lowered.encode()).hexdigest()[:16]}"
 
 
 def _escape(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode())
+    # Not `%`: deltalake decodes a table's path twice, and so opens no folder with one in its name.
+    return "".join(f"~{byte:02x}" for byte in character.encode())
 
 
 def _used(objects: Objects) -> dict[str, str | None]:
     """Return every place that a branch or tag knows, with the id of its table."""
-    known = cast("tuple[float, dict[str, str | None]] | None", objects.cached("places"))
+    known = cast("tuple[float, dict[str, str | None]] | None", objects.cached(_PLACES))
     if known is not None and time.monotonic() - known[0] < _KNOWN_FOR:
         return known[1]
     used: dict[str, str | None] = {}
@@ -73,7 +73,7 @@ def _used(objects: Objects) -> dict[str, str | None]:
         for stone in state.dropped.values():
             if stone.location is not None:
                 used.setdefault(stone.location, stone.id)
-    objects.remember("places", (time.monotonic(), used))
+    objects.remember(_PLACES, (time.monotonic(), used))
     return used
 
 

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from crannog.catalog import history, refs
 from crannog.catalog.commit import Commit, Head, TableChange, skips_after, time_text
 from crannog.catalog.delta_log import checkpoint_if_due, ensure_published, published_key
+from crannog.catalog.delta_publish import foreign_write
+from crannog.catalog.locations import forget_places
 from crannog.catalog.objects import Objects, commit_key
 from crannog.catalog.pins import Pin
 from crannog.catalog.state import Changes, Delta, Entry, State, Tombstone
@@ -97,6 +99,7 @@ def publish(objects: Objects, branch: str, prepare: Prepare, origin: Origin) -> 
         if branch != refs.MAIN or _guard(objects, attempt):
             commit = _commit(objects, attempt, origin)
             if _moved(objects, head, commit, patience):
+                forget_places(objects)
                 if branch == refs.MAIN:
                     show_others(objects, (pin for pin, _ in attempt.pins.values()))
                 return commit
@@ -160,12 +163,7 @@ def _guard(objects: Objects, attempt: _Attempt) -> bool:
             return True
         if refs.head(objects, attempt.head.branch).token != attempt.head.token:
             return False
-        where = objects.store.uri(pin.location)
-        raise ConflictError(
-            "foreign_write",
-            f"something other than Crannog wrote version {first} of {pin.name} at {where}",
-            hint="move that log entry away, and let only Crannog write to its tables",
-        )
+        raise foreign_write(objects, pin, first)
 
     logged = [(key, pin) for key, (pin, _) in attempt.pins.items() if _has_log(pin)]
     return all(objects.each(free, logged))

@@ -22,7 +22,7 @@ class ObjectInfo:
     modified: datetime
 
 
-class ObjectNotFound(StorageError):  # noqa: N818 - it says what happened
+class ObjectNotFound(StorageError):
     """Raised when no object has the key."""
 
     def __init__(self, key: str, where: str) -> None:
@@ -30,7 +30,7 @@ class ObjectNotFound(StorageError):  # noqa: N818 - it says what happened
         self.key = key
 
 
-class OutcomeUnknown(StorageError):  # noqa: N818 - it says what happened
+class OutcomeUnknown(StorageError):
     """Raised when a conditional write was sent and its answer was lost: read back to find out."""
 
     def __init__(self, key: str, where: str, reason: str) -> None:
