@@ -3,14 +3,19 @@
 A line `$ command` is run by bash (lines after it that begin with `> ` belong to it); the lines up
 to the next command are what it must print. A line `...` stands for any lines. Commit ids, run ids
 and times of day or durations may differ. The blocks of one document share a folder.
+
+`console_blocks.py FILE...` writes what the commands print now into the documents; look at the diff.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,34 +57,45 @@ def commands(document: str) -> list[Command]:
     return found
 
 
-def run(document: Path, folder: Path) -> list[str]:
-    """Run a document's commands in `folder`; return what was not as shown."""
-    complaints = []
-    where = folder
+def played(document: Path, folder: Path) -> Iterator[tuple[Command, str, int]]:
+    """Run a document's commands one after the other; yield each with its output and exit code."""
+    where, place = folder, folder / ".where"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for command in commands(document.read_text(encoding="utf-8")):
-        place = folder / ".where"
         done = subprocess.run(
             ["bash", "-c", f"{command.text}\ncode=$?; pwd > {str(place)!r}; exit $code"],
             cwd=where,
-            env=os.environ
-            | {
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-                "COLUMNS": "100",
-            },
+            env=os.environ | {"PATH": path, "COLUMNS": "100"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        printed = done.stdout.decode()
         where = Path(place.read_text().strip()) if place.exists() else where
         place.unlink(missing_ok=True)
+        yield command, done.stdout.decode(), done.returncode
+
+
+def run(document: Path, folder: Path) -> list[str]:
+    """Run a document's commands in `folder`; return what was not as shown."""
+    complaints = []
+    for command, printed, code in played(document, folder):
         if not matches(command.expected, printed.splitlines()):
             shown = "\n".join(command.expected)
             complaints.append(
                 f"{document.name}:{command.line}: $ {command.text}\n"
-                f"--- shown\n{shown}\n--- printed (exit {done.returncode})\n{printed}"
+                f"--- shown\n{shown}\n--- printed (exit {code})\n{printed}"
             )
     return complaints
+
+
+def update(document: Path, folder: Path) -> None:
+    """Write into a document what its commands print now; what still holds stays as it stands."""
+    lines = document.read_text(encoding="utf-8").split("\n")
+    for command, printed, _ in reversed(list(played(document, folder))):
+        if not matches(command.expected, printed.splitlines()):
+            first = command.line + command.text.count("\n")
+            lines[first : first + len(command.expected)] = printed.rstrip().splitlines()
+    document.write_text("\n".join(lines), encoding="utf-8")
 
 
 def matches(expected: list[str], printed: list[str]) -> bool:
@@ -104,3 +120,17 @@ def plain(lines: list[str]) -> list[str]:
         if line.strip():
             kept.append(line)
     return kept
+
+
+def main(documents: list[str]) -> None:
+    """Bring documents up to date; a README among examples is run in a copy of its folder."""
+    for name in documents:
+        document = Path(name).resolve()
+        with tempfile.TemporaryDirectory() as folder:
+            if document.name == "README.md" and document.parent.parent.name == "examples":
+                shutil.copytree(document.parent, folder, dirs_exist_ok=True)
+            update(document, Path(folder))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
