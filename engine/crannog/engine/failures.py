@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from crannog.errors import CrannogError, Interrupted, QueryError
+from crannog.errors import CrannogError, Interrupted, QueryError, StorageError
 from crannog.names import closest, did_you_mean, quote
 
 Fields = dict[str, str]
@@ -155,6 +155,8 @@ def _explain(fields: Fields) -> CrannogError:
     message = fields.get("exception_message", "").strip()
     if kind in ("interrupt", "interrupted"):
         return Interrupted("interrupted", "interrupted; nothing was published")
+    if message.startswith("Traceback"):
+        return _from_file_system(message)
     explain = _KINDS.get(kind)
     if explain is not None:
         return explain(fields, message)
@@ -283,6 +285,17 @@ def _io(fields: Fields, message: str) -> QueryError:
     if "No files found" in message or "No such file" in message:
         return QueryError("file_not_found", text)
     return QueryError("io_error", text)
+
+
+def _from_file_system(message: str) -> CrannogError:
+    """Return what our file system raised below DuckDB, whose error quotes a whole traceback."""
+    said = message.strip().rsplit("\n", 1)[-1]
+    found = re.fullmatch(r"(?:\w+\.)*(\w+): (.*?)(?: \[(\w+)\])?", said)
+    if found is None:
+        return StorageError("storage_failed", said)
+    known = {"FileNotFoundError": "data_file_missing", "PermissionError": "outside_lake"}
+    code = found[3] or known.get(found[1], "storage_failed")
+    return StorageError(code, found[2])
 
 
 def _internal_error(fields: Fields, message: str) -> QueryError:

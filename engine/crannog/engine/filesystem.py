@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from fsspec import AbstractFileSystem  # noqa: TID253  (only remote lakes import this module)
 
@@ -52,7 +52,7 @@ class LakeFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no type
         """Remember what the log knows of a file: it never changes, so nobody need ask again."""
         self._remember(url, size, datetime.fromtimestamp(modified_ms / 1000, UTC))
 
-    def open(self, path: str, mode: str = "rb", **_: Any) -> ReadHandle | WriteHandle:
+    def open(self, path: str, mode: str = "rb", **_: object) -> ReadHandle | WriteHandle:
         """Open a file to be read in any order, or written from its start to its end."""
         store, key = self._place(path)
         if mode == "rb":
@@ -63,12 +63,12 @@ class LakeFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no type
             return WriteHandle(store, key)
         raise OSError(f"files of a lake are not opened with mode {mode!r}")
 
-    def info(self, path: str, **_: Any) -> dict[str, object]:
+    def info(self, path: str, **_: object) -> dict[str, object]:
         """Return name, size and time of a file."""
         size, modified = self._head(path)
         return {"name": path, "size": size, "type": "file", "mtime": modified.timestamp()}
 
-    def exists(self, path: str, **_: Any) -> bool:
+    def exists(self, path: str, **_: object) -> bool:
         """Say whether the file is there."""
         try:
             self._head(path)
@@ -93,16 +93,16 @@ class LakeFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no type
         del path
         return False
 
-    def glob(self, path: str, **_: Any) -> list[str]:
+    def glob(self, path: str, **_: object) -> list[str]:
         """Return the path itself: files of a lake are named one by one."""
         return [path]
 
-    def ls(self, path: str, detail: bool = True, **_: Any) -> list[object]:
+    def ls(self, path: str, detail: bool = True, **_: object) -> list[object]:
         """Return nothing: a write never looks at what is there."""
         del path, detail
         return []
 
-    def mkdir(self, path: str, *_: Any, **__: Any) -> None:
+    def mkdir(self, path: str, *_: object, **__: object) -> None:
         """Do nothing: object storage has no folders."""
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
@@ -113,7 +113,7 @@ class LakeFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no type
         store, key = self._place(path)
         store.delete(key)
 
-    def rm(self, path: str, **_: Any) -> None:
+    def rm(self, path: str, **_: object) -> None:
         """Remove a file."""
         self.rm_file(path)
 

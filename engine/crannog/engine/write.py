@@ -13,7 +13,7 @@ from crannog.catalog.delta_log import DataFile
 from crannog.catalog.delta_stats import infinite_column, stats_of
 from crannog.engine.casts import CastQuery, Warn, cast_query, columns_for
 from crannog.engine.failures import Place
-from crannog.errors import QueryError
+from crannog.errors import CrannogError, QueryError
 from crannog.names import literal, quote, quote_if_needed
 from crannog.types import Column
 
@@ -101,7 +101,7 @@ def _copy(
     sql = f"{before}{query.sql}) TO {literal(folder)} ({options})"
     try:
         return scratch.fetchall(sql, params)
-    except QueryError as error:
+    except CrannogError as error:
         raise query.failure(error, place, before=before) from error.__cause__
 
 
