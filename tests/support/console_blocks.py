@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+FIXED = {"COLUMNS": "100", "CRANNOG_USER": "ada", "LOGNAME": "ada", "USER": "ada", "TZ": "UTC"}
+
 _FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _VARYING = (
     (re.compile(r"\b[0-9a-f]{32}\b"), "<id>"),
@@ -65,7 +67,7 @@ def played(document: Path, folder: Path) -> Iterator[tuple[Command, str, int]]:
         done = subprocess.run(
             ["bash", "-c", f"{command.text}\ncode=$?; pwd > {str(place)!r}; exit $code"],
             cwd=where,
-            env=os.environ | {"PATH": path, "COLUMNS": "100"},
+            env=os.environ | {"PATH": path} | FIXED,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
