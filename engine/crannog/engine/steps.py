@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from crannog.errors import ConflictError, CrannogError, Interrupted, TestsFailed, UsageError
 
-TO_DO = frozenset({"create", "rebuild", "append", "delete", "rename", "update"})
+TO_DO = frozenset({"create", "rebuild", "append", "delete"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ModelPlan:
     """Say what a build would do with one model, and why.
 
     Args:
-        action: create, rebuild, append, update (texts only), skip, orphan or delete.
+        action: create, rebuild, append, skip, orphan or delete.
         because: a sentence for a person; for a rebuild it starts with its reason code.
         strategy: the rule that was chosen.
         rows: rows that would be written, where that is known.

@@ -1,0 +1,73 @@
+"""DuckDB for a plan or a build, made when somebody first needs it."""
+
+from __future__ import annotations
+
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from crannog.catalog.store import Store
+    from crannog.engine.config import Settings
+    from crannog.engine.duck import Duck
+
+_AGGREGATES = """
+    SELECT DISTINCT lower(function_name) FROM duckdb_functions()
+    WHERE function_type IN ('aggregate', 'macro', 'table_macro')
+"""
+
+
+class Bench:
+    """Lend one DuckDB, within the limits of the settings, to all who work on a build."""
+
+    def __init__(self, settings: Settings, store: Store, threads: int | None = None) -> None:
+        self._settings = settings
+        self._store = store
+        self._threads = threads or settings.threads
+        self._duck: Duck | None = None
+        self._aggregates: frozenset[str] | None = None
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def duck(self) -> Duck:
+        """Return the one DuckDB."""
+        with self._lock:
+            if self._duck is None:
+                from crannog.engine.duck import Duck, Limits
+
+                limits = Limits(
+                    self._settings.memory, self._threads, self._settings.temp_directory
+                )
+                self._duck = Duck(limits)
+                self._duck.use(self._store)
+            return self._duck
+
+    def aggregates(self) -> frozenset[str]:
+        """Return the names of DuckDB's aggregates and macros."""
+        if self._aggregates is None:
+            with self.duck().scratch() as scratch:
+                rows = scratch.fetchall(_AGGREGATES)
+            self._aggregates = frozenset(str(name) for (name,) in rows)
+        return self._aggregates
+
+    def interrupt(self) -> None:
+        """Stop whatever runs."""
+        if self._duck is not None:
+            self._duck.interrupt()
+
+    def close(self) -> None:
+        """Give everything back."""
+        with self._lock:
+            duck, self._duck = self._duck, None
+        if duck is not None:
+            duck.close()

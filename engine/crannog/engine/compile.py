@@ -1,0 +1,336 @@
+"""Gives every selected model its columns and its meaning; names and types are bound by DuckDB."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from crannog.engine.facts import Facts, SourceFile
+from crannog.engine.failures import Place
+from crannog.engine.inputs import Past, spliced, through_views
+from crannog.engine.last import Last, last_of, why_changed
+from crannog.engine.manifest import variable_texts
+from crannog.engine.outline import Outline, meaning_of
+from crannog.engine.seeds import seed_error, seed_query
+from crannog.engine.semantics import SEMANTICS, SETTINGS
+from crannog.errors import CrannogError, ModelError, QueryError
+from crannog.names import TableName
+from crannog.sql.refresh.reasons import Reason
+
+if TYPE_CHECKING:
+    from crannog.catalog.pins import Pin
+    from crannog.engine.duck import Duck, Scratch
+    from crannog.sql.model import Model
+    from crannog.types import Column
+
+KINDS = {"table": "model", "view": "view", "seed": "seed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Hold one model or seed that is ready to be planned.
+
+    Args:
+        uses: keys that its text reads as they are now.
+        inputs: these and what views among them read, each after what it needs.
+        views: the meaning of each view among them.
+        columns: None: those of the published table.
+        unfit: why the last build can't be built upon.
+        text_changed: the file is another, the meaning is not.
+    """
+
+    facts: Facts
+    file: SourceFile
+    names: Mapping[str, str]
+    uses: tuple[str, ...]
+    inputs: tuple[str, ...]
+    views: Mapping[str, str]
+    meaning: str
+    columns: tuple[Column, ...] | None
+    last: Last | None
+    unfit: Reason | None = None
+    text_changed: bool = False
+
+    @property
+    def key(self) -> str:
+        """The key of the table that it makes."""
+        return self.facts.table_key
+
+    @property
+    def kind(self) -> str:
+        """The kind of table, as the catalog has it."""
+        return KINDS[self.facts.kind]
+
+
+class Compiled:
+    """Hold the selected models in order with what they mean, and what is wrong with them.
+
+    Args:
+        duck: makes DuckDB when somebody first needs it.
+    """
+
+    def __init__(self, outline: Outline, keys: set[str], duck: Callable[[], Duck]) -> None:
+        self.outline = outline
+        self.ground = outline.ground
+        self.duck = duck
+        self.nodes: dict[str, Node] = {}
+        self.broken: set[str] = set()
+        self.errors: list[CrannogError] = []
+        self.warnings: list[str] = []
+        self.variables = variable_texts(self.ground.variables)
+        self._compile(keys)
+
+    def _compile(self, keys: set[str]) -> None:
+        for key in self.outline.order:
+            if key not in keys:
+                continue
+            if self.broken & set(self.outline.graph.needs(key)):
+                self.broken.add(key)
+                continue
+            try:
+                self.nodes[key] = self._node(key)
+            except CrannogError as error:
+                self.broken.add(key)
+                self.errors.append(_model_error(error))
+
+    def _node(self, key: str) -> Node:
+        facts = self.outline.facts[key]
+        uses = self.outline.uses(key)
+        self._check_built(facts, uses)
+        inputs = through_views(uses, self.view_inputs)
+        node = Node(
+            facts=facts,
+            file=self.ground.files[facts.path],
+            names=self.outline.names.get(key, {}),
+            uses=uses,
+            inputs=inputs,
+            views={each: self._view_meaning(each) for each in inputs if self.is_view(each)},
+            meaning="",
+            columns=None,
+            last=last_of(self.ground, key),
+        )
+        return self._seed(node) if facts.kind == "seed" else self._model(node)
+
+    def _model(self, node: Node) -> Node:
+        last = node.last
+        if last is not None and self._holds(node, last):
+            return _with(node, last.meaning)
+        meaning = self._meaning(node)
+        if last is not None and last.meaning == meaning and last.entry.kind == node.kind:
+            return _with(node, meaning, text_changed=last.sha != node.facts.sha)
+        columns = self._bind(node)
+        unfit = why_changed(self, node) if last is not None else None
+        return _with(node, meaning, columns, unfit)
+
+    def _seed(self, node: Node) -> Node:
+        types = json.dumps(sorted(node.facts.types.items()))
+        meaning = hashlib.sha256(f"{node.file.sha} {types}".encode()).hexdigest()
+        last = node.last
+        if last is not None and last.meaning == meaning and last.entry.kind == node.kind:
+            return _with(node, meaning, text_changed=last.sha != node.facts.sha)
+        from crannog.engine.write import columns_of
+
+        select = seed_query(node.facts, node.file.absolute)
+        try:
+            with self.duck().scratch() as scratch:
+                columns = columns_of(scratch, select, warn=self._warner(node.facts))
+        except QueryError as error:
+            raise seed_error(node.facts, node.file.absolute, error) from None
+        unfit = why_changed(self, node) if last is not None else None
+        return _with(node, meaning, columns, unfit)
+
+    def _holds(self, node: Node, last: Last) -> bool:
+        """Whether nothing that a meaning rests on has moved since the last build."""
+        item, manifest = last.item, self.ground.manifest
+        return (
+            item is not None
+            and item.facts.sha == node.facts.sha
+            and last.entry.kind == node.kind
+            and manifest.semantics == SEMANTICS
+            and dict(manifest.settings) == dict(SETTINGS)
+            and dict(item.names) == dict(node.names)
+            and all(self.variables.get(name) == text for name, text in item.variables.items())
+            and all(self._same_columns(key, last) for key in node.uses)
+            and all(last.view_meaning(key) == meaning for key, meaning in node.views.items())
+        )
+
+    def _same_columns(self, key: str, last: Last) -> bool:
+        """Whether an input has the columns that the last build saw."""
+        ref = last.inputs.get(key)
+        if ref is None or self.ground.lake is None:
+            return False
+        node, entry = self.nodes.get(key), self.ground.state.tables.get(key)
+        if (node is None or node.columns is None) and entry and entry.digest == ref.digest:
+            return True
+        return shape(self.columns(key)) == shape(self.ground.lake.pin(ref.digest).columns)
+
+    def columns(self, key: str) -> tuple[Column, ...]:
+        """Return the columns that an input will have."""
+        node = self.nodes.get(key)
+        if node is not None and node.columns is not None:
+            return node.columns
+        assert self.ground.lake is not None
+        return self.ground.lake.pin(self.ground.state.tables[key]).columns
+
+    def table(self, key: str) -> TableName:
+        """Return a table's name as it is spelled."""
+        facts = self.outline.facts.get(key)
+        return facts.table if facts else TableName.parse(self.ground.state.tables[key].name)
+
+    def variables_of(self, facts: Facts) -> dict[str, str]:
+        """Return the variables that a model reads, as JSON texts."""
+        names = (name.lower() for name in facts.variables)
+        return {name: self.variables[name] for name in names}
+
+    def _check_built(self, facts: Facts, uses: tuple[str, ...]) -> None:
+        for key in uses:
+            if key in self.nodes or key in self.ground.state.tables:
+                continue
+            model = self.outline.texts.model(facts.path)
+            meant = meaning_of(self.outline.names[facts.table_key])
+            found = self.outline.texts.references(facts.path).tables
+            at = next(each for each in found if meant(each.parts) == key)
+            raise model.source.error(
+                model.sql,
+                at.start,
+                at.end,
+                code="not_built",
+                message=f"{self.outline.facts[key].name} was not built yet",
+                hint=f"build +{facts.name}, which takes what it needs along",
+            )
+
+    def is_view(self, key: str) -> bool:
+        """Whether a table is a view."""
+        facts = self.outline.facts.get(key)
+        if key in self.nodes and facts is not None:
+            return facts.kind == "view"
+        entry = self.ground.state.tables.get(key)
+        return entry is not None and entry.kind == "view"
+
+    def view_inputs(self, key: str) -> tuple[str, ...] | None:
+        """Return the keys that a view reads; None for what is no view."""
+        if not self.is_view(key):
+            return None
+        if key in self.nodes:
+            return self.nodes[key].uses
+        assert self.ground.lake is not None
+        pin = self.ground.lake.pin(self.ground.state.tables[key])
+        return tuple(TableName.parse(each.name).key for each in pin.inputs)
+
+    def _view_meaning(self, key: str) -> str:
+        node = self.nodes.get(key)
+        if node is not None:
+            return node.meaning
+        last = last_of(self.ground, key)
+        return last.meaning if last is not None else self.ground.state.tables[key].digest
+
+    def _meaning(self, node: Node) -> str:
+        from crannog.sql.fingerprint import meaning
+
+        model = self.outline.texts.model(node.facts.path)
+        found = self.outline.texts.references(node.facts.path)
+        meant = meaning_of(node.names)
+        tables = [(each, meant(each.parts) or "") for each in found.tables]
+        digest = meaning(
+            model.tokens,
+            tables=tables,
+            columns={key: [(c.name, c.type) for c in self.columns(key)] for key in node.uses},
+            variables=self.variables_of(node.facts),
+            settings=SETTINGS,
+            semantics=SEMANTICS,
+        )
+        if not node.views:
+            return digest
+        return hashlib.sha256(json.dumps([digest, sorted(node.views.items())]).encode()).hexdigest()
+
+    def _bind(self, node: Node) -> tuple[Column, ...]:
+        from crannog.engine.write import columns_of
+
+        model = self.outline.texts.model(node.facts.path)
+        with self.duck().scratch() as scratch:
+            for key in node.uses:
+                scratch.empty_table(self.table(key), self.columns(key))
+            text, place = prepared(
+                scratch,
+                Past(self.ground.lake, self.ground.commit),
+                model,
+                node.names,
+                lambda table, pin: scratch.empty_table(table, pin.columns),
+            )
+            scratch.search(node.facts.table.schema, "main")
+            scratch.variables(self.values(node.facts))
+            columns = columns_of(scratch, text, place=place, warn=self._warner(node.facts))
+        return commented(columns, node.facts)
+
+    def values(self, facts: Facts) -> dict[str, object]:
+        """Return the variables that a model reads, as they are."""
+        read = {name.lower() for name in facts.variables}
+        return {n: v for n, v in self.ground.variables.items() if n.lower() in read}
+
+    def _warner(self, facts: Facts) -> Callable[[str], None]:
+        return lambda message: self.warnings.append(f"{facts.path}: {message}")
+
+
+def prepared(
+    scratch: Scratch,
+    past: Past,
+    model: Model,
+    names: Mapping[str, str],
+    make: Callable[[TableName, Pin], None],
+) -> tuple[str, Place]:
+    """Return a model's text as DuckDB runs it, and where its places lie in the file."""
+    travels = past.travel(
+        scratch, model.sql, meaning_of(names), tokens=model.tokens, source=model.source
+    )
+    text = spliced(scratch, model.sql, travels, make)
+    place = Place(
+        model.text,
+        model.path,
+        executed=text.text,
+        origin=lambda at: text.origin(at) + model.query_start,
+    )
+    return text.text, place
+
+
+def commented(columns: tuple[Column, ...], facts: Facts) -> tuple[Column, ...]:
+    """Give columns the comments that stand behind them in the text."""
+    by_name = {name.lower(): comment for name, comment in facts.comments.items()}
+    return tuple(replace(c, comment=by_name.get(c.name.lower())) for c in columns)
+
+
+def shape(columns: tuple[Column, ...]) -> list[tuple[str, str]]:
+    """Return what of columns a reader's meaning may rest on: names and types in order."""
+    return [(column.name, column.type) for column in columns]
+
+
+def _with(
+    node: Node,
+    meaning: str,
+    columns: tuple[Column, ...] | None = None,
+    unfit: Reason | None = None,
+    *,
+    text_changed: bool = False,
+) -> Node:
+    return replace(
+        node, meaning=meaning, columns=columns, unfit=unfit, text_changed=text_changed
+    )
+
+
+def _model_error(error: CrannogError) -> CrannogError:
+    """Make what a model's text cannot do wrong use of a file, as `plan` found it before a run."""
+    if not isinstance(error, QueryError):
+        return error
+    return ModelError(
+        error.code,
+        error.message,
+        hint=error.hint,
+        file=error.file,
+        line=error.line,
+        column=error.column,
+        length=error.length,
+        source=error.source,
+    )
+

@@ -1,0 +1,143 @@
+"""Decides what to do with each model: first as a plan expects it, again when its inputs are built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from crannog.catalog.delta_log import changes_between
+from crannog.engine.inputs import pins_of
+from crannog.engine.manifest import InputRef
+from crannog.engine.refresh import Case, Decision, Moved, decide
+from crannog.sql.refresh.reasons import Reason, ReasonCode
+
+if TYPE_CHECKING:
+    from crannog.catalog.delta_log import DataFile
+    from crannog.catalog.pins import Pin
+    from crannog.engine.bench import Bench
+    from crannog.engine.compile import Compiled, Node
+
+
+class Decider:
+    """Decide what to do with the compiled models."""
+
+    def __init__(self, compiled: Compiled, bench: Bench, *, full: bool = False) -> None:
+        self.compiled = compiled
+        self.ground = compiled.ground
+        self.bench = bench
+        self.full = full
+
+    def expected(self) -> dict[str, Decision]:
+        """Decide for all models before any has run."""
+        decisions: dict[str, Decision] = {}
+        will: dict[str, str] = {}
+        for key, node in self.compiled.nodes.items():
+            decision = self.decide(node, {}, will)
+            decisions[key] = decision
+            if decision.runs and node.kind != "view":
+                will[key] = decision.action
+        return decisions
+
+    def decide(
+        self, node: Node, staged: Mapping[str, Pin], will: Mapping[str, str] | None = None
+    ) -> Decision:
+        """Decide for one model.
+
+        Args:
+            staged: what this build has made of its inputs.
+            will: what is expected of inputs that are not built yet.
+        """
+        unfit = node.unfit
+        if unfit is None and self.full:
+            unfit = Reason(ReasonCode.REQUESTED, "--full")
+        moved = [] if node.kind != "model" else self._moved(node, staged, will or {})
+        never = None
+        if node.facts.refresh == "full":
+            never = Reason(ReasonCode.REQUESTED, f'refresh = "full"; {_first(moved)}')
+        return decide(
+            Case(
+                first=node.last is None,
+                unfit=unfit,
+                moved=moved,
+                never=never,
+                linear=lambda: self._not_linear(node),
+            )
+        )
+
+    def _moved(
+        self, node: Node, staged: Mapping[str, Pin], will: Mapping[str, str]
+    ) -> list[Moved]:
+        if node.last is None:
+            return []
+        found = []
+        for key in node.inputs:
+            if key in node.views:
+                continue
+            moved = self._input(key, node.last.inputs.get(key), staged, will.get(key))
+            if moved is not None:
+                found.append(moved)
+        return found
+
+    def _input(
+        self, key: str, ref: InputRef | None, staged: Mapping[str, Pin], expected: str | None
+    ) -> Moved | None:
+        name = str(self.compiled.table(key))
+        lake = self.ground.lake
+        if expected is not None or lake is None:
+            return Moved(key, name, None, None, expected=expected or "create")
+        entry, pin = self.ground.state.tables.get(key), staged.get(key)
+        if pin is None and ref is not None and ref.same_rows(entry):
+            return None
+        new = pins_of(lake, self.ground.state, staged)(key)
+        if ref is None:
+            return Moved(key, name, None, new)
+        if (new.id, new.version, new.uuid) == (ref.id, ref.version, ref.uuid):
+            return None
+        old = lake.pin(ref.digest)
+        change = changes_between(lake, old, new)
+        if change is None:
+            return Moved(key, name, old, new, replaced=new.id != ref.id)
+        added, removed = _net(change.adds, change.removes)
+        return Moved(key, name, old, new, added, removed)
+
+    def _not_linear(self, node: Node) -> Reason | None:
+        """Say why new input rows can't just be run through a model, and the views that it reads."""
+        from crannog.sql.refresh.linear import linear
+
+        texts = self.compiled.outline.texts
+        model = texts.model(node.facts.path)
+        aggregates = self.bench.aggregates()
+        read = texts.references(node.facts.path)
+        found = linear(model.sql, tokens=model.tokens, read=read, aggregates=aggregates)
+        if isinstance(found, Reason):
+            return found
+        for key in node.views:
+            view = linear(self.view_text(key), aggregates=aggregates)
+            if isinstance(view, Reason):
+                said = view.detail or view.sentence
+                return Reason(view.code, f"the view {self.compiled.table(key)}: {said}")
+        return None
+
+    def view_text(self, key: str) -> str:
+        """Return the query of a view as it is now."""
+        node = self.compiled.nodes.get(key)
+        if node is not None:
+            return self.compiled.outline.texts.model(node.facts.path).sql
+        assert self.ground.lake is not None
+        return self.ground.lake.pin(self.ground.state.tables[key]).text or ""
+
+
+def _net(
+    adds: tuple[DataFile, ...], removes: tuple[DataFile, ...]
+) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
+    """Cancel files that came and went between the two versions."""
+    gone = {file.logged_path for file in removes}
+    came = {file.logged_path for file in adds}
+    added = tuple(file for file in adds if file.logged_path not in gone)
+    removed = tuple(file for file in removes if file.logged_path not in came)
+    return added, removed
+
+
+def _first(moved: list[Moved]) -> str:
+    return ", ".join(str(each) for each in moved[:3])
+

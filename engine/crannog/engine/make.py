@@ -1,0 +1,290 @@
+"""Makes one model's next version: its data files and a staged log entry that nobody sees yet."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from crannog.catalog.delta_log import stage, staged_key
+from crannog.catalog.locations import new_location
+from crannog.catalog.pins import InputPin, Pin
+from crannog.engine.compile import commented, prepared
+from crannog.engine.inputs import Past, pins_of, spliced, through_views
+from crannog.engine.last import model_record
+from crannog.engine.outline import meaning_of
+from crannog.engine.read import select_files
+from crannog.engine.seeds import seed_error, seed_query
+from crannog.engine.splice import Splice, splice
+from crannog.engine.write import write_files
+from crannog.errors import QueryError
+from crannog.names import TableName, literal
+from crannog.sql.tokens import Token, string_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crannog.catalog.delta_log import DataFile
+    from crannog.catalog.lake import Lake
+    from crannog.engine.compile import Compiled, Node
+    from crannog.engine.duck import Duck, Scratch
+    from crannog.engine.refresh import Decision
+    from crannog.types import Column
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Hold a model's new pin, and what it took."""
+
+    pin: Pin
+    rows_in: int | None = None
+    rows_added: int | None = None
+    rows_removed: int | None = None
+
+
+class Maker:
+    """Make models' new versions in one lake; safe to use from several threads."""
+
+    def __init__(self, lake: Lake, compiled: Compiled, duck: Callable[[], Duck]) -> None:
+        self.lake = lake
+        self.compiled = compiled
+        self.staged: dict[str, Pin] = {}
+        self._written: dict[str, list[str]] = {}
+        self.running: dict[str, Scratch] = {}
+        self._duck = duck
+        self._lock = Lock()
+        ground = compiled.ground
+        self._past = Past(ground.lake, ground.commit)
+        self._pin = pins_of(lake, ground.state, self.staged)
+
+    def make(self, node: Node, decision: Decision) -> Made:
+        """Do what was decided."""
+        if node.kind == "view":
+            return Made(self._described(self._view(node), node))
+        if not decision.runs:
+            assert node.last is not None
+            return Made(self._described(self.lake.pin(node.last.entry), node))
+        base = self._base(node)
+        old_rows = base.rows
+        columns = self._columns(node)
+        files = self._write(node, decision, base, columns)
+        if decision.action == "append" and not files:
+            return Made(self._described(base, node), _rows_in(decision), 0, 0)
+        pin = stage(
+            self.lake,
+            base,
+            name=node.facts.name,
+            kind=node.kind,
+            columns=columns,
+            adds=files,
+            removes=() if decision.action == "append" else "all",
+            operation="WRITE" if base.entry is not None else "CREATE TABLE AS SELECT",
+        )
+        self._remember(node, pin, files)
+        return Made(
+            self._described(pin, node),
+            rows_in=_rows_in(decision) if decision.appended else self._all_rows_in(node),
+            rows_added=sum(file.rows for file in files),
+            rows_removed=0 if decision.action == "append" else old_rows,
+        )
+
+    def provide(self, scratch: Scratch, keys: Sequence[str]) -> None:
+        """Make tables in a scratch as this build has them, and the tables below views."""
+        for key in through_views(keys, self.compiled.view_inputs):
+            self._table(scratch, key, None)
+
+    def _table(
+        self, scratch: Scratch, key: str, files: Sequence[DataFile] | None
+    ) -> None:
+        table = self.compiled.table(key)
+        if self.compiled.is_view(key):
+            scratch.view(table, self._view_sql(scratch, key, nothing=files == ()))
+        else:
+            scratch.view(table, self._select(self._pin(key), files))
+
+    def _select(self, pin: Pin, files: Sequence[DataFile] | None) -> str:
+        return select_files(self.lake, pin, files, duck=self._duck())
+
+    def _view_sql(self, scratch: Scratch, key: str, *, nothing: bool) -> str:
+        """Return a view's query, with tables in the place of its AT clauses."""
+        node = self.compiled.nodes.get(key)
+        text = self.view_text(node) if node is not None else self._pin(key).text or ""
+        travels = self._past.travel(scratch, text, lambda parts: TableName(*parts).key)
+        return spliced(scratch, text, travels, self._traveller(scratch, nothing=nothing)).text
+
+    def _traveller(self, scratch: Scratch, *, nothing: bool) -> Callable[[TableName, Pin], None]:
+        def make(place: TableName, pin: Pin) -> None:
+            scratch.view(place, self._select(pin, () if nothing else None))
+
+        return make
+
+    def view_text(self, node: Node) -> str:
+        """Return a view's query in which names and variables mean the same wherever it is read."""
+        texts = self.compiled.outline.texts
+        model = texts.model(node.facts.path)
+        meant = meaning_of(node.names)
+        pieces = []
+        for reference in texts.references(node.facts.path).tables:
+            key = meant(reference.parts)
+            if key is not None:
+                table = self.compiled.table(key)
+                pieces.append(Splice(reference.start, reference.end, table.sql))
+        values = {n.lower(): v for n, v in self.compiled.values(node.facts).items()}
+        pieces += _variable_splices(model.tokens, values)
+        return splice(model.sql, pieces).text
+
+    def _view(self, node: Node) -> Pin:
+        last = self._last_pin(node)
+        columns = node.columns if node.columns is not None else last.columns if last else ()
+        return Pin(
+            id=last.id if last is not None else uuid.uuid4().hex,
+            name=node.facts.name,
+            kind="view",
+            columns=commented(columns, node.facts),
+            text=self.view_text(node),
+        )
+
+    def _last_pin(self, node: Node) -> Pin | None:
+        if node.last is None or node.last.entry.kind != node.kind:
+            return None
+        return self.lake.pin(node.last.entry)
+
+    def _base(self, node: Node) -> Pin:
+        """Return what the new version goes on top of: the last one, or a table that is not there."""
+        base = self._last_pin(node)
+        if base is None:
+            id = uuid.uuid4().hex
+            location = new_location(self.lake, node.facts.name, id)
+            base = Pin(id=id, name=node.facts.name, kind=node.kind, location=location)
+        return replace(base, comment=node.facts.description)
+
+    def _columns(self, node: Node) -> tuple[Column, ...]:
+        last = self._last_pin(node)
+        columns = node.columns if node.columns is not None else last.columns if last else ()
+        return commented(columns, node.facts)
+
+    def _write(
+        self, node: Node, decision: Decision, base: Pin, columns: Sequence[Column]
+    ) -> list[DataFile]:
+        assert base.location is not None
+        with self._scratch(node.key) as scratch:
+            if node.kind == "seed":
+                return self._write_seed(scratch, node, base.location, columns)
+            appends = decision.action == "append"
+            for key in node.inputs:
+                files = tuple(decision.appended.get(key, ())) if appends else None
+                self._table(scratch, key, files)
+            model = self.compiled.outline.texts.model(node.facts.path)
+            make = self._traveller(scratch, nothing=appends)
+            text, place = prepared(scratch, self._past, model, node.names, make)
+            scratch.search(node.facts.table.schema, "main")
+            scratch.variables(self.compiled.values(node.facts))
+            return write_files(
+                scratch, self.lake, text, base.location, columns, place=place
+            )
+
+    def _write_seed(
+        self, scratch: Scratch, node: Node, location: str, columns: Sequence[Column]
+    ) -> list[DataFile]:
+        select = seed_query(node.facts, node.file.absolute)
+        try:
+            return write_files(scratch, self.lake, select, location, columns)
+        except QueryError as error:
+            raise seed_error(node.facts, node.file.absolute, error) from None
+
+    @contextmanager
+    def _scratch(self, key: str) -> Iterator[Scratch]:
+        with self._duck().scratch() as scratch:
+            self.running[key] = scratch
+            try:
+                yield scratch
+            finally:
+                self.running.pop(key, None)
+
+    def _described(self, pin: Pin, node: Node) -> Pin:
+        """Give a pin what the project's files say about it, and what it was made of."""
+        facts = node.facts
+        return replace(
+            pin,
+            name=facts.name,
+            kind=node.kind,
+            columns=commented(pin.columns, facts),
+            model=self.lake.put_object("models", model_record(self.compiled, node)),
+            project=self.compiled.ground.project,
+            inputs=self._inputs(node),
+            key=facts.key,
+            comment=facts.description,
+            owner=facts.owner,
+            tags=facts.tags,
+        )
+
+    def _inputs(self, node: Node) -> tuple[InputPin, ...]:
+        found = []
+        for key in node.inputs:
+            name = str(self.compiled.table(key))
+            pin = self._pin(key)
+            digest = self.lake.put_pin(pin)
+            uuid = node.views.get(key, pin.uuid)
+            found.append(InputPin(name, pin.id, pin.version, uuid, digest))
+        return tuple(found)
+
+    def _all_rows_in(self, node: Node) -> int:
+        return sum(self._pin(key).rows for key in node.inputs if key not in node.views)
+
+    def _remember(self, node: Node, pin: Pin, files: Sequence[DataFile]) -> None:
+        assert pin.entry is not None and pin.location is not None
+        entry = staged_key(pin.location, pin.entry.version, pin.entry.uuid)
+        keys = [f"{pin.location}/{file.path}" for file in files]
+        with self._lock:
+            self._written[node.key] = [entry, *keys]
+
+    def clean(self, published: Collection[str] = ()) -> None:
+        """Take away the files of models that were surely not published."""
+        for key, written in self._written.items():
+            if key in published:
+                continue
+            for each in written:
+                with suppress(Exception):
+                    self.lake.store.delete(each)
+        self._written.clear()
+
+
+def _rows_in(decision: Decision) -> int:
+    return sum(file.rows for files in decision.appended.values() for file in files)
+
+
+def _variable_splices(tokens: Sequence[Token], values: Mapping[str, object]) -> list[Splice]:
+    """Write the values of variables into a text: a view is read where nobody sets them."""
+    found = []
+    for at in range(len(tokens) - 3):
+        call = tokens[at : at + 4]
+        if call[0].word == "getvariable" and call[1].text == "(" and call[2].kind == "string":
+            value = values.get(string_value(call[2]).lower())
+            found.append(Splice(call[0].start, call[3].end, _literal(value)))
+    return found
+
+
+def _literal(value: object) -> str:
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value)
+        case float():
+            return f"CAST('{value!r}' AS DOUBLE)"
+        case datetime():
+            kind = "TIMESTAMP" if value.tzinfo is None else "TIMESTAMPTZ"
+            return f"CAST('{value.isoformat(sep=' ')}' AS {kind})"
+        case date():
+            return f"DATE '{value.isoformat()}'"
+        case time():
+            return f"TIME '{value.isoformat()}'"
+        case list():
+            return f"[{', '.join(_literal(each) for each in value)}]"
+    return literal(str(value))

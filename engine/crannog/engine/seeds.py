@@ -1,0 +1,143 @@
+"""Seeds: small tables that lie as files in the project, and the query that reads one."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import TextIO
+
+from crannog.engine.facts import Facts, SourceFile
+from crannog.engine.sources import TomlReader
+from crannog.engine.toml_places import Places, parse
+from crannog.errors import CrannogError, ModelError
+from crannog.names import did_you_mean, literal, quote
+
+_KEYS = ("types", "description", "owner", "key", "tags", "tests", "warn")
+_LINE = re.compile(r"\bLine: (\d+)")
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_CSV = """quote = '"', escape = '"', skip = 0, header = true, strict_mode = true, sample_size = -1"""
+
+
+def seed_facts(file: SourceFile, files: Mapping[str, SourceFile]) -> Facts:
+    """Say what is known of a seed from its file and from the TOML beside it."""
+    name = str(file.table)
+    beside = files.get(f"{_stem(file.path)}.toml")
+    if beside is None:
+        return Facts(name=name, path=file.path, sha=file.sha, kind="seed", refresh="full")
+    text = beside.text()
+    reader = TomlReader(beside.path, text, Places(text), parse(text, beside.path))
+    reader.check_keys(_KEYS)
+    return Facts(
+        name=name,
+        path=file.path,
+        sha=hashlib.sha256(f"{file.sha} {beside.sha}".encode()).hexdigest(),
+        kind="seed",
+        refresh="full",
+        key=reader.texts("key"),
+        tests=reader.tests("tests"),
+        warn=reader.tests("warn"),
+        owner=reader.text_of("owner"),
+        tags=reader.texts("tags"),
+        description=reader.text_of("description"),
+        types=reader.table_of("types"),
+    )
+
+
+def lonely_toml(files: Mapping[str, SourceFile]) -> list[ModelError]:
+    """Return an error for each TOML file of `seeds/` that stands beside no seed."""
+    seeds = {_stem(file.path) for file in files.values() if file.role == "seed"}
+    return [
+        ModelError(
+            "no_such_seed",
+            f"there is no seed beside {file.path}",
+            hint=did_you_mean(_stem(file.path), seeds),
+            file=file.path,
+            line=1,
+        )
+        for file in files.values()
+        if file.role == "types" and _stem(file.path) not in seeds
+    ]
+
+
+def seed_query(facts: Facts, absolute: str) -> str:
+    """Return the SELECT that reads a seed; CSV files have a header, and all rows are looked at."""
+    ending = _ending(facts.path)
+    path = literal(_no_glob(absolute))
+    if ending in ("csv", "tsv"):
+        delimiter = literal(_delimiter(absolute, "\t" if ending == "tsv" else ","))
+        options = f"delim = {delimiter}, {_CSV}"
+        if facts.types:
+            pairs = ", ".join(f"{literal(n)}: {literal(t)}" for n, t in facts.types.items())
+            options += f", types = {{{pairs}}}"
+        return f"SELECT * FROM read_csv({path}, {options})"
+    call = f"read_parquet({path})" if ending == "parquet" else f"read_json({path}, sample_size = -1)"
+    if not facts.types:
+        return f"SELECT * FROM {call}"
+    casts = ", ".join(f"CAST({quote(n)} AS {t}) AS {quote(n)}" for n, t in facts.types.items())
+    return f"SELECT * REPLACE ({casts}) FROM {call}"
+
+
+def seed_error(facts: Facts, absolute: str, error: CrannogError) -> ModelError:
+    """Say of a seed that could not be read in which file and line."""
+    said = f"{error.message}\n{error.hint or ''}"
+    found = _LINE.search(said)
+    line = int(found[1]) if found else None
+    lines = [each.strip() for each in said.splitlines() if each.strip()]
+    cause = next((each for each in lines if "Line" not in each), "its content is not what it seems")
+    if line is None and _ending(facts.path) in ("csv", "tsv"):
+        line, cause = _ragged(absolute) or (1, cause)
+    return ModelError(
+        "bad_seed",
+        f"{facts.path} cannot be read: {cause[:1].lower()}{cause[1:]}",
+        hint="types of columns can be given in a TOML file beside it, under [types]",
+        file=facts.path,
+        line=line or 1,
+    )
+
+
+def _ragged(absolute: str) -> tuple[int, str] | None:
+    """Find the first line that has not as many fields as the header: DuckDB does not say."""
+    try:
+        with _open(absolute) as stream:
+            rows = csv.reader(stream, delimiter=_delimiter(absolute, ","))
+            header = next(rows, [])
+            for row in rows:
+                if row and len(row) != len(header):
+                    return rows.line_num, f"{len(row)} fields where the header has {len(header)}"
+    except (OSError, csv.Error, UnicodeDecodeError):
+        return None
+    return None
+
+
+def _delimiter(absolute: str, usual: str) -> str:
+    """Return the character that separates the names of the header."""
+    try:
+        with _open(absolute) as stream:
+            header = _QUOTED.sub("", stream.readline())
+    except (OSError, UnicodeDecodeError):
+        return usual
+    return max((usual, ",", ";", "\t", "|"), key=header.count)
+
+
+def _open(absolute: str) -> TextIO:
+    if absolute.lower().endswith(".gz"):
+        return gzip.open(absolute, "rt", encoding="utf-8-sig", newline="")
+    return open(absolute, encoding="utf-8-sig", newline="")  # noqa: PTH123 SIM115
+
+
+def _stem(path: str) -> str:
+    for packed in (".gz", ".zst"):
+        path = path.removesuffix(packed)
+    return path.rsplit(".", 1)[0]
+
+
+def _ending(path: str) -> str:
+    return path[len(_stem(path)) + 1 :].split(".")[0].lower()
+
+
+def _no_glob(path: str) -> str:
+    """Escape what DuckDB would take for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
