@@ -18,29 +18,28 @@ class Candidates:
     Args:
         bare: names that stand alone or come first.
         pairs: two names with a dot between them.
+        inside: the text may read tables that only its strings name.
     """
 
     bare: dict[str, str] = field(default_factory=dict)
     pairs: dict[tuple[str, str], TableName] = field(default_factory=dict)
+    inside: bool = False
 
-    def keys(self, schema: str = "main") -> Iterator[str]:
-        """Yield the keys that a state may have: own schema before main for a bare name.
+    def keys(self) -> Iterator[str]:
+        """Yield the keys that a state may have; a bare name means a table of main.
 
         >>> list(candidates(code_tokens('FROM raw.o JOIN x')).keys())
         ['main.from', 'main.raw', 'main.o', 'main.join', 'main.x', 'raw.o']
         """
-        schemas = ("main",) if schema.lower() == "main" else (schema, "main")
         for name in self.bare.values():
-            for each in schemas:
-                yield TableName(each, name).key
+            yield TableName("main", name).key
         for pair in self.pairs.values():
             yield pair.key
 
 
 def candidates(tokens: Sequence[Token]) -> Candidates:
     """Collect every name that may be a table from tokens without comments."""
-    found = Candidates()
-    looks_inside = any(token.word in _READS_TEXT for token in tokens)
+    found = Candidates(inside=any(_reads_text(token) for token in tokens))
     for index, token in enumerate(tokens):
         if token.is_name:
             found.bare.setdefault(token.name.lower(), token.name)
@@ -50,13 +49,17 @@ def candidates(tokens: Sequence[Token]) -> Candidates:
                     pair = TableName(token.name, after.name)
                     found.pairs.setdefault((token.name.lower(), after.name.lower()), pair)
         elif token.kind == "string":
-            _from_string(string_value(token), found, looks_inside)
+            _from_string(string_value(token), found)
     return found
 
 
-def _from_string(value: str, found: Candidates, looks_inside: bool) -> None:
+def _reads_text(token: Token) -> bool:
+    return token.is_name and token.name.lower() in _READS_TEXT
+
+
+def _from_string(value: str, found: Candidates) -> None:
     found.bare.setdefault(value.lower(), value)
-    if looks_inside:
+    if found.inside:
         inner = candidates(code_tokens(value, lenient=True))
         found.bare.update(inner.bare)
         found.pairs.update(inner.pairs)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from crannog.engine.candidates import Candidates, candidates
+from crannog.engine.prune import FEWEST_FILES, pruned_files
 from crannog.engine.read import select_files
 from crannog.engine.reading import Parameters, Reading, Run, reading
 from crannog.engine.splice import Splice, SplicedText, offset_of, splice
@@ -65,8 +66,12 @@ class Lookup:
 
     def _part(self, run: Run, text: str, start: int, pieces: Iterable[Splice]) -> SplicedText:
         offset = run.statement.start + start
+        tokens = code_tokens(text)
         try:
-            spliced = self.model(text, params=run.params, pieces=pieces, in_model=False)
+            spans = find(text, tokens)
+            travels = [self._travel(span, run.params, text) for span in spans]
+            spliced = splice(text, [*pieces, *travels, *self._renamed(tokens, spans)])
+            self._provide(candidates(tokens), spliced.text)
         except CrannogError as error:
             if error.source == text and error.line is not None:
                 place = offset + offset_of(text, error.line, error.column or 1)
@@ -75,26 +80,17 @@ class Lookup:
             raise
         return replace(spliced, source=run.script, offset=offset)
 
-    def model(
-        self,
-        text: str,
-        *,
-        name: TableName | None = None,
-        params: Parameters | None = None,
-        pieces: Iterable[Splice] = (),
-        in_model: bool = True,
-    ) -> SplicedText:
-        """Make every table that a model's text may name; bare names: own schema, then main.
-
-        Args:
-            name: the model's own, which is never its input.
-        """
-        tokens = code_tokens(text)
-        spans = find(text, tokens, in_model=in_model)
-        travels = [self._travel(span, params, text) for span in spans]
-        schema = "main" if name is None else name.schema
-        self.provide(candidates(tokens), schema, None if name is None else name.key)
-        return splice(text, [*pieces, *travels, *self._renamed(tokens, spans)])
+    def _provide(self, names: Candidates, text: str) -> None:
+        """Make what the names may mean: tables and views of this state, system tables."""
+        tables = self.at.state.tables
+        found = {key: tables[key] for key in names.keys() if key in tables}
+        # A view may read the same table: then all of its files are needed.
+        alone = not names.inside and all(entry.kind != "view" for entry in found.values())
+        for key, entry in found.items():
+            self.table(key, entry, text if alone else None)
+        for pair in names.pairs:
+            if pair in NAMES:
+                self.system(pair)
 
     def explained(self, error: CrannogError) -> CrannogError:
         """Let an error about an unknown table speak of the lake, not of the scratch database."""
@@ -108,28 +104,25 @@ class Lookup:
                 error.hint = table_hint(named(parts), self.at.state)
         return error
 
-    def provide(self, names: Candidates, schema: str, but: str | None = None) -> None:
-        """Make the views of the candidates that this state has, and the system tables named."""
-        for key in names.keys(schema):
-            entry = self.at.state.tables.get(key)
-            if entry is not None and key != but:
-                self.table(key, entry)
-        for pair in names.pairs:
-            if pair in NAMES:
-                self.system(pair)
+    def table(self, key: str, entry: Entry, text: str | None = None) -> None:
+        """Make one table of this state under its own name.
 
-    def table(self, key: str, entry: Entry) -> None:
-        """Make one table of this state under its own name."""
+        Args:
+            text: the query, if nothing else reads the table: files that it can't need are left out.
+        """
         if key in self._made:
             return
         self._made.add(key)
         self.read[key] = entry.digest
-        pin = self.at.lake.pin(entry)
+        lake, pin = self.at.lake, self.at.lake.pin(entry)
         name = TableName.parse(entry.name)
         if pin.kind == "view":
             self._view(name, pin)
-        else:
-            self.scratch.view(name, select_files(self.at.lake, pin, duck=self.duck))
+            return
+        files = None
+        if text is not None and pin.files >= FEWEST_FILES:
+            files = pruned_files(self.scratch, text, name, pin.columns, lake.files(pin))
+        self.scratch.view(name, select_files(lake, pin, files, duck=self.duck))
 
     def system(self, name: tuple[str, str]) -> None:
         """Make a system table; its rows are those of this state."""
