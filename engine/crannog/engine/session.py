@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from crannog.engine.config import Flags, Settings, load_settings
 from crannog.engine.reading import Parameters, Reading, Run, reading
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
     from crannog.catalog.store import Store
     from crannog.engine.duck import Duck, Limits
-    from crannog.engine.load.options import LoadResult, Mode, OnSchemaChange
     from crannog.engine.events import Listener
+    from crannog.engine.load.options import LoadKeywords, LoadResult
     from crannog.engine.project import Project
     from crannog.engine.steps import BuildOptions, BuildResult, Plan, TestsResult
 
@@ -141,43 +141,23 @@ class Session:
         """Return a session on another branch."""
         return self._derived(replace(self.settings, branch=name, at=None))
 
-    def load(  # noqa: PLR0913 (each is an option of `crannog load`)
+    def load(
         self,
         table: str,
         paths: str | Path | Sequence[str | Path],
         *,
-        format: str | None = None,
-        mode: Mode = "append",
-        on_schema_change: OnSchemaChange = "evolve",
-        key: str | Sequence[str] = (),
-        reload: bool = False,
-        types: Mapping[str, str] | None = None,
-        delimiter: str | None = None,
-        header: bool | None = None,
-        null: str | Sequence[str] = (),
-        origin: bool = False,
         listener: Listener | None = None,
+        **options: Unpack[LoadKeywords],
     ) -> LoadResult:
         """Load files into a table, each exactly once, as one commit; a file that fails raises.
 
         Args:
             paths: paths, globs and URLs; the good files are loaded also where one fails.
+            options: those of `crannog load`: format, mode, key, types, ...
         """
-        from crannog.engine.load import LoadOptions, load_files
+        from crannog.engine.load import load_files, options_of, texts
 
-        options = LoadOptions(
-            format=format,
-            mode=mode,
-            on_schema_change=on_schema_change,
-            key=_texts(key),
-            reload=reload,
-            types=tuple((types or {}).items()),
-            delimiter=delimiter,
-            header=header,
-            null=_texts(null),
-            origin=origin,
-        )
-        loaded = load_files(self, table, _texts(paths), options, listener)
+        loaded = load_files(self, table, texts(paths), options_of(**options), listener)
         loaded.raise_errors()
         return loaded
 
@@ -440,11 +420,6 @@ def connect(  # noqa: PLR0913  (the one door: everything by keyword)
 
 def _option(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _texts(given: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
-    """Return one text, or several, as a tuple."""
-    return (str(given),) if isinstance(given, str | Path) else tuple(str(each) for each in given)
 
 
 def user_name() -> str:

@@ -1,0 +1,229 @@
+"""JSON files: lines or one array, types taken from every value, broken lines told apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crannog.engine.load.content import Desk, FileColumn, Fitted, Nothing, Place, RejectLog
+from crannog.engine.load.detect import json_layout
+from crannog.engine.load.fit import Fit, json_fit, storable, typed_fit
+from crannog.engine.load.records import shown
+from crannog.engine.load.spool import Spooled, file_literal
+from crannog.engine.scratch import Scratch
+from crannog.errors import CrannogError
+from crannog.names import literal, quote
+from crannog.types import widen
+
+LONGEST_OBJECT = 1 << 28
+SMALL = 1 << 26
+
+
+@dataclass(slots=True)
+class JsonContent:
+    """Read one JSON file.
+
+    Args:
+        layout: `newline_delimited`, `array` or `unstructured`.
+        sampled: read with all of DuckDB's own inference: keys that differ only by case need it.
+        removed: lines of the file that its copy does not have, ascending.
+    """
+
+    path: str
+    layout: str
+    rejects: RejectLog
+    columns: tuple[FileColumn, ...] = ()
+    sampled: bool = False
+    longest: int | None = None
+    removed: list[int] = field(default_factory=list)
+
+    def relation(self, columns: Mapping[str, str] | None) -> str:
+        """Return the reader of the file, with the columns of these types or all by inference."""
+        listed = ", columns={%s}" % ", ".join(  # noqa: UP031 (braces inside braces)
+            f"{literal(name)}: {literal(kind)}" for name, kind in (columns or {}).items()
+        )
+        infer = ", sample_size=-1, records=true, map_inference_threshold=-1"
+        size = "" if self.longest is None else f", maximum_object_size={self.longest}"
+        return (
+            f"read_json({file_literal(self.path)}, format={literal(self.layout)}, compression='none'"
+            f"{listed if columns is not None else infer}{size})"
+        )
+
+    def fitted(self, types: Mapping[str, str]) -> Fitted:
+        """Return the relation and each column's fit to these types."""
+        wanted = [column for column in self.columns if column.name in types]
+        if self.sampled:
+            fits = {c.name: typed_fit(quote(c.name), c.type, types[c.name]) for c in wanted}
+            return Fitted(self.relation(None), fits)
+        reads: dict[str, str] = {}
+        fits: dict[str, Fit] = {}  # type: ignore[no-redef]
+        for column in wanted:
+            target, name = types[column.name], quote(column.name)
+            if widen(column.type, target) == target or column.empty:
+                reads[column.name] = target
+                fits[column.name] = Fit(name, None, f"CAST({name} AS VARCHAR)")
+            else:
+                reads[column.name] = "JSON"
+                fits[column.name] = json_fit(name, target)
+        if not reads and self.columns:
+            reads = {self.columns[0].name: "JSON"}
+        if not reads:
+            return Fitted(self.objects(), {})
+        return Fitted(self.relation(reads), fits)
+
+    def objects(self) -> str:
+        """Return the reader that gives each object whole, as `json`."""
+        size = "" if self.longest is None else f", maximum_object_size={self.longest}"
+        return (
+            f"read_json_objects({file_literal(self.path)}, format={literal(self.layout)}, "
+            f"compression='none'{size})"
+        )
+
+    def places(self, rows: Iterable[int]) -> Iterator[Place]:
+        """Say where rows stood; in an array the number of the value is its line."""
+        if self.layout != "newline_delimited":
+            yield from (Place(row, "") for row in rows)
+            return
+        wanted = iter(rows)
+        row = next(wanted, None)
+        for number, (line, raw) in enumerate(self._rows(), start=1):
+            if row is None:
+                return
+            if number == row:
+                yield Place(line, shown(raw))
+                row = next(wanted, None)
+
+    def _rows(self) -> Iterator[tuple[int, bytes]]:
+        removed = iter(self.removed)
+        gone = next(removed, None)
+        number = 0
+        with Path(self.path).open("rb") as stream:
+            for line in stream:
+                number += 1
+                while gone == number:
+                    number += 1
+                    gone = next(removed, None)
+                if line.strip():
+                    yield number, line
+
+    def lines(self) -> str | None:
+        """Return a path of a file with each row's line; None: a row's number is its line."""
+        if self.layout != "newline_delimited":
+            return None
+        path = f"{self.rejects.path}.lines"
+        with Path(path).open("w", encoding="ascii") as stream:
+            stream.writelines(f"{line}\n" for line, _ in self._rows())
+        return path
+
+
+def open_json(desk: Desk, spooled: Spooled, path: str, form: str) -> JsonContent | Nothing:
+    """Open a JSON file (`form` json: an array or lines; ndjson: lines) and check all of it."""
+    layout = json_layout(path) if form == "json" else "newline_delimited"
+    content = JsonContent(path, layout, desk.log())
+    try:
+        found = _described(desk.scratch, content)
+    except CrannogError as error:
+        if layout != "newline_delimited":
+            raise _broken(spooled, path, error) from error
+        _mend(desk, content)
+        found = _described(desk.scratch, content)
+    if found is None:
+        rejects = content.rejects
+        return Nothing(rejects)
+    folded = [name.lower() for name, _ in found]
+    content.sampled = len(set(_keys(desk.scratch, content, folded))) != len(folded)
+    content.columns = tuple(
+        FileColumn(
+            name,
+            desk.types.get(name.lower(), storable(kind)),
+            empty=kind == '"NULL"' and name.lower() not in desk.types,
+            given=name.lower() in desk.types,
+        )
+        for name, kind in found
+    )
+    return content
+
+
+def _described(scratch: Scratch, content: JsonContent) -> list[tuple[str, str]] | None:
+    """Return names and types; None where there is no key in any object."""
+    try:
+        return scratch.describe(f"SELECT * FROM {content.relation(None)}")
+    except CrannogError as error:
+        if "maximum_object_size" in error.message and content.longest is None:
+            content.longest = LONGEST_OBJECT
+            return _described(scratch, content)
+        if "expected records" not in error.message:
+            raise
+        kinds = "count(*) FILTER (WHERE json_type(json) <> 'OBJECT')"
+        if scratch.fetchall(f"SELECT {kinds} FROM {content.objects()}")[0][0]:
+            raise
+        return None
+
+
+def _keys(scratch: Scratch, content: JsonContent, folded: list[str]) -> list[str]:
+    """Return the columns' names folded; `a_1` may be a second spelling of `a`."""
+    if not any(name.endswith("_1") and name[:-2] in folded for name in folded):
+        return folded
+    doubtful = [name for name in folded if name.endswith("_1") and name[:-2] in folded]
+    listed = ", ".join(
+        "count(*) FILTER (WHERE len(list_filter(json_keys(json), "
+        f"lambda k: lower(k) = {literal(n)})) > 0)"
+        for n in doubtful
+    )
+    counts = scratch.fetchall(f"SELECT {listed} FROM {content.objects()}")[0]
+    odd = {name for name, number in zip(doubtful, counts, strict=True) if not number}
+    return [name[:-2] if name in odd else name for name in folded]
+
+
+def _broken(spooled: Spooled, path: str, error: CrannogError) -> CrannogError:
+    """Say where a JSON document is broken."""
+    line, said = None, error.message
+    if Path(path).stat().st_size <= SMALL:
+        try:
+            json.loads(Path(path).read_bytes())
+        except UnicodeDecodeError:
+            said = "it is not UTF-8"
+        except json.JSONDecodeError as found:
+            line, said = found.lineno, f"{found.msg} (column {found.colno})"
+        except ValueError:
+            pass
+    return CrannogError(
+        "bad_json",
+        f"{spooled.source.shown!r} is no JSON document: {said}",
+        file=spooled.source.shown,
+        line=line,
+        hint="one object per line can be read past a broken one: --format ndjson",
+    )
+
+
+def _mend(desk: Desk, content: JsonContent) -> None:
+    """Copy the file without the lines that are no JSON objects."""
+    copy = desk.spool.new(".ndjson")
+    with Path(content.path).open("rb") as stream, Path(copy).open("wb") as target:
+        for number, line in enumerate(stream, start=1):
+            reason = _wrong(line) if line.strip() else None
+            if reason is None:
+                target.write(line)
+            else:
+                content.rejects.add(number, reason, shown(line))
+                content.removed.append(number)
+    content.path = copy
+
+
+def _wrong(line: bytes) -> str | None:
+    try:
+        text = line.decode("utf-8-sig")
+        found = json.loads(text, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        return f"not UTF-8 (byte 0x{line[error.start]:02x})"
+    except json.JSONDecodeError as error:
+        return f"broken JSON: {error.msg} (column {error.colno})"
+    except (ValueError, RecursionError) as error:
+        return f"broken JSON: {error}"
+    return None if isinstance(found, dict) else "no JSON object"
+
+
+def _no_constant(text: str) -> object:
+    raise ValueError(f"{text} is no JSON value")

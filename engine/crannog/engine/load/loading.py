@@ -1,0 +1,285 @@
+"""Load files into a table: each exactly once, all good ones in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crannog.engine.events import (
+    FileFinished,
+    FileProgress,
+    FileStarted,
+    Listener,
+    RunStarted,
+    Warned,
+)
+from crannog.engine.load.check import check_named, check_options, checked_types
+from crannog.engine.load.content import Content, Desk, Nothing
+from crannog.engine.load.csv_content import open_csv
+from crannog.engine.load.detect import first_bytes, format_of
+from crannog.engine.load.json_content import open_json
+from crannog.engine.load.options import LoadOptions, LoadResult
+from crannog.engine.load.parquet_content import open_parquet
+from crannog.engine.load.publication import Publication
+from crannog.engine.load.sources import Missing, Source, find_sources
+from crannog.engine.load.spool import Spool, spool
+from crannog.engine.load.target import Target, find_target
+from crannog.engine.load.task import Task, good
+from crannog.errors import CrannogError, Interrupted, UsageError
+from crannog.names import TableName
+
+if TYPE_CHECKING:
+    from crannog.catalog.lake import Lake
+    from crannog.engine.duck import Duck
+    from crannog.engine.scratch import Scratch
+    from crannog.engine.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Hold what a load works with.
+
+    Args:
+        base: the project's folder, which the ledger's paths are relative to.
+        storage: the `[storage]` table, for URLs.
+        project: the project's name.
+    """
+
+    lake: Lake
+    duck: Duck
+    branch: str
+    author: str
+    base: Path | None = None
+    storage: Mapping[str, str] = field(default_factory=dict)
+    temp_directory: str | None = None
+    project: str | None = None
+
+
+def load_files(
+    session: Session,
+    table: str,
+    paths: Sequence[str],
+    options: LoadOptions | None = None,
+    listener: Listener | None = None,
+) -> LoadResult:
+    """Load files into a table as one commit; files that cannot be are told, not raised.
+
+    Args:
+        paths: paths, globs, URLs, or `-` for the standard input.
+        listener: is told how far the load is.
+    """
+    options = options or LoadOptions()
+    name = TableName.parse(table)
+    check_options(options)
+    if not paths:
+        raise UsageError("no_files", "no file is named", hint="name files, globs, URLs, or `-`")
+    if session.settings.at is not None:
+        raise UsageError(
+            "read_only",
+            f"this session looks at {session.settings.at}, where nothing can be loaded",
+            hint="leave out --at (or at=) to load into the branch",
+        )
+    project = session.project
+    _refuse_model_file(session, name)
+    door = Door(
+        lake=session.lake_to_write(create=True),
+        duck=session.duck,
+        branch=session.settings.branch,
+        author=session.user,
+        base=None if project is None else project.root,
+        storage=session.settings.storage,
+        temp_directory=session.settings.temp_directory,
+        project=None if project is None else project.name,
+    )
+    return load_through(door, name, paths, options, listener)
+
+
+def _refuse_model_file(session: Session, name: TableName) -> None:
+    """Refuse a table that a file of the project makes, built or not."""
+    if session.project is None:
+        return
+    files = session.project.files()
+    for file in (*files.models, *files.seeds):
+        if file.table.key == name.key:
+            raise UsageError(
+                "table_is_a_model",
+                f"{name} is made by {file.shown}",
+                hint="load into a table of another name",
+            )
+
+
+def load_through(
+    door: Door,
+    table: TableName,
+    paths: Sequence[str],
+    options: LoadOptions,
+    listener: Listener | None,
+) -> LoadResult:
+    """Load files into a table through an open lake."""
+    tell = listener or _nobody
+    with spool(door.storage, door.temp_directory) as space, door.duck.scratch() as scratch:
+        work = _Load(door, table, options, tell, space, scratch)
+        return work.run(paths)
+
+
+def _nobody(event: object) -> None:
+    del event
+
+
+class _Load:
+    """Carry one load from its arguments to its commit."""
+
+    def __init__(
+        self,
+        door: Door,
+        table: TableName,
+        options: LoadOptions,
+        tell: Listener,
+        space: Spool,
+        scratch: Scratch,
+    ) -> None:
+        self.door = door
+        self.table = table
+        self.options = options
+        self.tell = tell
+        self.space = space
+        self.scratch = scratch
+        self.warnings: list[str] = []
+        self.types = checked_types(options, scratch)
+
+    def run(self, paths: Sequence[str]) -> LoadResult:
+        """Find, read, write and publish."""
+        lake = self.door.lake
+        state = lake.state(lake.head(self.door.branch).commit)
+        target = find_target(lake, self.door.duck, state, self.table)
+        found = find_sources(paths, self.door.base, self.door.storage)
+        self.tell(RunStarted("load", len(found)))
+        tasks = [self._task(source) for source in found]
+        self._once(tasks)
+        publication = Publication(
+            door=self.door,
+            table=self.table,
+            options=self.options,
+            tasks=tasks,
+            space=self.space,
+            scratch=self.scratch,
+            warn=self._warn,
+            tell=self.tell,
+        )
+        publication.skip_known(target)
+        for task in tasks:
+            if task.spooled is not None and task.error is None and not task.known:
+                self._attempt(task, partial(self._open, task, target))
+        self._check_types(tasks)
+        commit = publication.publish(target) if good(tasks) else None
+        for done, task in enumerate(tasks, start=1):
+            self.tell(_finished(task, done, len(tasks)))
+        return LoadResult(
+            table=publication.name,
+            commit=commit,
+            files=tuple(task.result() for task in tasks),
+            rejected_table=publication.rejected_table if commit is not None else None,
+            warnings=tuple(self.warnings),
+        )
+
+    def _warn(self, message: str) -> None:
+        if message not in self.warnings:
+            self.warnings.append(message)
+            self.tell(Warned(message))
+
+    def _attempt(self, task: Task, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Interrupted:
+            raise
+        except CrannogError as error:
+            task.fail(error)
+
+    def _task(self, found: Source | Missing) -> Task:
+        task = Task(found.shown)
+        if isinstance(found, Missing):
+            task.fail(found.error)
+            return task
+        self.tell(FileStarted(found.shown))
+
+        def fetch() -> None:
+            task.spooled = self.space.fetch(found, lambda size: self._seen(found.shown, size))
+
+        self._attempt(task, fetch)
+        return task
+
+    def _seen(self, shown: str, size: int) -> None:
+        if size % (64 << 20) < (1 << 20):
+            self.tell(FileProgress(shown))
+
+    def _once(self, tasks: list[Task]) -> None:
+        """Keep each file once: two paths may lead to one."""
+        seen: set[str] = set()
+        for task in list(tasks):
+            if task.spooled is not None:
+                if task.url in seen:
+                    tasks.remove(task)
+                seen.add(task.url)
+
+    def _open(self, task: Task, target: Target) -> None:
+        spooled = task.spooled
+        assert spooled is not None
+        columns = () if target.pin is None else target.pin.columns
+        desk = Desk(
+            scratch=self.scratch,
+            spool=self.space,
+            delimiter=self.options.delimiter,
+            header=self.options.header,
+            null=self.options.null,
+            types=self.types,
+            known={column.name.lower(): column.type for column in columns},
+            positions=tuple(c.name for c in columns if not c.name.startswith("_")),
+        )
+        path = self.space.unpack(spooled)
+        form = format_of(spooled, path, self.options.format)
+        if form != "parquet" and not first_bytes(path).strip(b"\xef\xbb\xbf \t\r\n"):
+            content: Content = Nothing(desk.log())
+        elif form in ("csv", "tsv"):
+            content = open_csv(desk, spooled, path, form)
+        elif form == "parquet":
+            content = open_parquet(desk, spooled, path)
+        else:
+            content = open_json(desk, spooled, path, form)
+        spooled.check()
+        task.structured = form in ("csv", "tsv", "parquet")
+        task.content = content
+        if target.pin is None and not content.columns and not content.rejects.count:
+            raise CrannogError(
+                "empty_file",
+                f"{task.shown!r} is empty: it does not say which columns {self.table} has",
+                hint="load a file with a header or rows first",
+            )
+
+    def _check_types(self, tasks: Sequence[Task]) -> None:
+        """Refuse a type for a column that no file has."""
+        opened = [task.content for task in good(tasks) if task.content is not None]
+        known = {column.name for content in opened for column in content.columns}
+        if opened:
+            check_named(self.options, known)
+
+
+def _finished(task: Task, done: int, total: int) -> FileFinished:
+    import time
+
+    detail = task.error.message if task.error is not None else None
+    if task.known:
+        detail = "loaded before"
+    result = task.result()
+    return FileFinished(
+        task.shown,
+        task.status,
+        time.monotonic() - task.started,
+        done,
+        total,
+        rows=result.rows,
+        rejected=result.rejected,
+        detail=detail,
+    )

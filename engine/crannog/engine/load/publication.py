@@ -1,0 +1,361 @@
+"""Publishing a load: the known is skipped, the rest written and committed, again if raced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from crannog.catalog.delta_log import DataFile, stage
+from crannog.catalog.ledger import FileEntry, add_files, all_files, find_files
+from crannog.catalog.state import Changes
+from crannog.engine.load.check import check_key
+from crannog.engine.load.keyed import Keyed
+from crannog.engine.load.options import LoadOptions
+from crannog.engine.load.rejects import rejected_name, stage_rejects
+from crannog.engine.load.schema import Planner, Schema, name_columns
+from crannog.engine.load.staging import reject, select_rows
+from crannog.engine.load.target import Target, find_target
+from crannog.engine.load.task import Task, good
+from crannog.engine.load.watch import watched
+from crannog.engine.write import write_files
+from crannog.errors import ConflictError, CrannogError, Interrupted
+from crannog.names import TableName
+
+if TYPE_CHECKING:
+    from crannog.catalog.commit import Head
+    from crannog.catalog.pins import Pin
+    from crannog.catalog.state import State
+    from crannog.engine.events import Listener
+    from crannog.engine.load.loading import Door
+    from crannog.engine.load.spool import Spool
+    from crannog.engine.scratch import Scratch
+
+
+@dataclass(slots=True)
+class Written:
+    """Hold what was written for the table as it stood.
+
+    Args:
+        digest: the pin that it was written for; None where the table was new.
+        adds: files with rewritten rows, beside those of the tasks.
+        removes: files that they take the place of.
+        moved: a rewritten file's path to those of its rows now.
+    """
+
+    target: Target
+    schema: Schema
+    key: tuple[str, ...] = ()
+    keyed: Keyed | None = None
+    adds: list[DataFile] = field(default_factory=list)
+    removes: list[DataFile] | Literal["all"] = field(default_factory=list)
+    moved: dict[str, list[str]] = field(default_factory=dict)
+    blind: bool = True
+
+
+@dataclass(slots=True)
+class Publication:
+    """Hold a load's files from the moment they can be read until they are committed."""
+
+    door: Door
+    table: TableName
+    options: LoadOptions
+    tasks: list[Task]
+    space: Spool
+    scratch: Scratch
+    warn: Callable[[str], None]
+    tell: Listener
+    written: Written | None = None
+    name: str = ""
+    rejected_table: str | None = None
+    when: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self.name = str(self.table)
+
+    @property
+    def replacing(self) -> bool:
+        """Whether the table's content is swapped."""
+        return self.options.mode == "replace"
+
+    def skip_known(self, target: Target) -> None:
+        """Mark the files that the ledger knows, and fail those that it knows with other content."""
+        self.name = target.name
+        tasks = [task for task in self.tasks if task.spooled is not None and task.error is None]
+        known = self._known(target.pin, tasks)
+        if self.replacing:
+            ledger = None if target.pin is None else target.pin.ledger
+            same = len(known) == len(self.tasks) == _count(self.door, ledger)
+            if same and all(_same(known[task.url], task) for task in tasks):
+                for task in tasks:
+                    task.known = True
+            return
+        for task in tasks:
+            entry = known.get(task.url)
+            if entry is None:
+                continue
+            if _same(entry, task):
+                task.known = True
+            elif not self.options.reload:
+                task.fail(
+                    CrannogError(
+                        "changed_since_load",
+                        f"{task.shown!r} was loaded before with other content",
+                        hint="--reload replaces the rows that came from it",
+                    )
+                )
+
+    def _known(self, pin: Pin | None, tasks: Sequence[Task]) -> dict[str, FileEntry]:
+        ledger = None if pin is None else pin.ledger
+        return find_files(self.door.lake, ledger, [task.url for task in tasks])
+
+    def publish(self, target: Target) -> str | None:
+        """Write what is to be loaded and commit it; the id of the commit, or None."""
+        del target
+        commit = self.door.lake.publish(
+            self.door.branch,
+            self._prepare,
+            author=self.door.author,
+            message=f"load into {self.table}",
+            cause="load",
+            project=self.door.project,
+        )
+        return None if commit is None else commit.id
+
+    def _prepare(self, head: Head, state: State) -> Changes | None:
+        del head
+        target = find_target(self.door.lake, self.door.duck, state, self.table)
+        self._skip_others(target)
+        if not good(self.tasks):
+            self._discard()
+            return None
+        written = self.written
+        if written is None or not self._still_fits(written, target):
+            self._discard()
+            written = self.written = self._write(target)
+            if not good(self.tasks):
+                self._discard()
+                return None
+        written.target = replace_pin(written.target, target)
+        return self._changes(written, state)
+
+    def _skip_others(self, target: Target) -> None:
+        """Leave out what somebody else loaded since."""
+        before = {id(task) for task in self.tasks if task.known}
+        self.skip_known(target)
+        found = any(task.known and id(task) not in before for task in self.tasks)
+        if found and self.written is not None and self.written.keyed is not None:
+            self._discard()
+
+    def _still_fits(self, written: Written, target: Target) -> bool:
+        old, new = written.target.pin, target.pin
+        if old == new:
+            return True
+        if old is None or new is None or not written.blind:
+            return False
+        return (old.id, old.columns, old.key) == (new.id, new.columns, new.key)
+
+    def _discard(self) -> None:
+        """Delete what was written for a table that looks different by now."""
+        if self.written is None:
+            return
+        location = self.written.target.location
+        files = [*self.written.adds, *(file for task in self.tasks for file in task.written)]
+        for file in files:
+            with suppress(Exception):
+                self.door.lake.store.delete(f"{location}/{file.path}")
+        for task in self.tasks:
+            task.written, task.rows = (), 0
+        self.written = None
+
+    def _write(self, target: Target) -> Written:
+        old = () if target.pin is None else target.pin.columns
+        spelled = {column.name.lower(): column.name for column in old}
+        for task in good(self.tasks):
+            name_columns(task, spelled, self.options, self.warn)
+        planner = Planner(
+            self.scratch,
+            self.options,
+            old,
+            target.stored(self.scratch, forget=self.replacing),
+        )
+        schema = planner.schema(good(self.tasks))
+        if not schema.columns:
+            return Written(target, schema)
+        key = self.options.key or (() if target.pin is None else target.pin.key)
+        if good(self.tasks):
+            key = check_key(key, [column.name for column in schema.columns])
+        written = Written(target, schema, key)
+        if key:
+            written.keyed = Keyed(self.scratch, target, schema, key)
+        for task in good(self.tasks):
+            self._write_task(written, task)
+        if written.keyed is not None and good(self.tasks):
+            written.keyed.settle()
+        if good(self.tasks):
+            self._rewrite(written)
+        return written
+
+    def _write_task(self, written: Written, task: Task) -> None:
+        try:
+            with watched(self.scratch, task.shown, self.tell):
+                self._write_rows(written, task)
+            assert task.spooled is not None
+            task.spooled.check()
+        except Interrupted:
+            raise
+        except CrannogError as error:
+            task.written = ()
+            task.fail(error)
+
+    def _write_rows(self, written: Written, task: Task) -> None:
+        content = task.content
+        assert content is not None
+        keyed = written.keyed
+        selected = select_rows(
+            self.scratch, task, written.schema, self.options, written.key, numbered=bool(keyed)
+        )
+        log = content.rejects
+        log.reset()
+        reject(self.scratch, content, selected.bad, log.add)
+        log.close()
+        task.rejected, task.reject_path = log.count, log.path if log.count else None
+        if keyed is not None:
+            task.rows = keyed.gather(self.space, task, selected.good)
+            return
+        found = write_files(
+            self.scratch,
+            self.door.lake,
+            selected.good,
+            written.target.location,
+            written.schema.columns,
+        )
+        task.written = tuple(found)
+        task.rows = sum(file.rows for file in found)
+
+    def _rewrite(self, written: Written) -> None:
+        """Write anew the stored rows that change, and say which files go."""
+        target = written.target
+        if target.pin is None:
+            return
+        if self.replacing:
+            written.removes, written.blind = "all", False
+            return
+        gone = self._reloaded(target)
+        if gone or written.keyed is not None or written.schema.widened:
+            written.blind = False
+        keyed = written.keyed
+        touched = {file.path for file in keyed.affected()} if keyed is not None else set()
+        live = [file for file in target.files() if file.path not in gone]
+        without = keyed.replaced() if keyed is not None else None
+        removes = [file for file in target.files() if file.path in gone]
+        for file in live:
+            if file.path not in touched and not written.schema.widened:
+                continue
+            condition = without if file.path in touched else None
+            made = target.rewritten(self.scratch, written.schema, file, condition)
+            written.adds += made
+            removes.append(file)
+            if condition is None:
+                written.moved[file.path] = [each.path for each in made]
+        written.removes = "all" if written.schema.widened else removes
+
+    def _reloaded(self, target: Target) -> set[str]:
+        """Return the files whose rows are replaced; a conflict where some are gone already."""
+        tasks = good(self.tasks)
+        live = {file.path for file in target.files()}
+        gone: set[str] = set()
+        for task in tasks:
+            entry = self._known(target.pin, [task]).get(task.url)
+            if entry is None:
+                continue
+            files = _paths(entry)
+            if not files <= live:
+                raise ConflictError(
+                    "rows_changed_since_load",
+                    f"rows of {task.shown!r} were changed since it was loaded: they cannot be "
+                    "told apart any more",
+                    hint="delete its rows with SQL and load it under another name, "
+                    "or use --mode replace",
+                )
+            gone |= files
+        return gone
+
+    def _changes(self, written: Written, state: State) -> Changes:
+        target, lake = written.target, self.door.lake
+        tasks = good(self.tasks)
+        adds = [*written.adds, *(file for task in tasks for file in task.written)]
+        pin = stage(
+            lake,
+            target.pin,
+            name=target.name,
+            kind="table",
+            columns=written.schema.columns,
+            adds=adds,
+            removes=written.removes,
+            operation="WRITE",
+            location=target.location,
+            table_id=target.id,
+        )
+        tables: dict[str, Pin | None] = {}
+        rejects = stage_rejects(self.scratch, lake, state, self.table, tasks, self.when)
+        if rejects is not None:
+            tables[rejected_name(self.table).key] = rejects
+            self.rejected_table = rejects.name
+        pin = replace(
+            pin,
+            project=pin.project or "sql",
+            ledger=self._ledger(written, tasks),
+            key=written.key,
+            rejected=rejects.name if rejects is not None else pin.rejected,
+        )
+        tables[self.table.key] = pin
+        rows = sum(task.rows for task in tasks)
+        files = "1 file" if len(tasks) == 1 else f"{len(tasks):,} files"
+        counted = "1 row" if rows == 1 else f"{rows:,} rows"
+        return Changes(tables, message=f"load {files} into {target.name} ({counted})")
+
+    def _ledger(self, written: Written, tasks: Sequence[Task]) -> str | None:
+        lake, pin = self.door.lake, written.target.pin
+        ledger = None if pin is None or self.replacing else pin.ledger
+        entries: dict[str, FileEntry | None] = {}
+        if written.moved:
+            for url, entry in all_files(lake, ledger):
+                paths = _paths(entry)
+                if paths & written.moved.keys():
+                    now = [new for old in sorted(paths) for new in written.moved.get(old, [old])]
+                    entries[url] = {**entry, "files": now}
+        for task in tasks:
+            assert task.spooled is not None
+            entries[task.url] = {
+                "size": task.spooled.size,
+                "sha256": task.spooled.sha256,
+                "files": [file.path for file in task.written],
+                "rows": task.rows,
+                "rejected": task.rejected,
+                "loaded_at": self.when.isoformat(),
+            }
+        return add_files(lake, ledger, entries)
+
+
+def replace_pin(written: Target, now: Target) -> Target:
+    """Return the target to publish on: what was written stays where it lies."""
+    if now.pin is not None:
+        return now
+    return written
+
+
+def _paths(entry: FileEntry) -> set[str]:
+    files = entry.get("files")
+    return {str(path) for path in files} if isinstance(files, list) else set()
+
+
+def _same(entry: FileEntry, task: Task) -> bool:
+    assert task.spooled is not None
+    return entry.get("size") == task.spooled.size and entry.get("sha256") == task.spooled.sha256
+
+
+def _count(door: Door, ledger: str | None) -> int:
+    return sum(1 for _ in all_files(door.lake, ledger))

@@ -1,0 +1,150 @@
+"""The table that a load goes into: its pin, its stored values, its rewritten files."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crannog.catalog.delta_log import DataFile
+from crannog.catalog.locations import new_location
+from crannog.engine.load.fit import typed_fit
+from crannog.engine.load.schema import Schema, Stored
+from crannog.engine.read import select_files
+from crannog.engine.write import write_files
+from crannog.errors import UsageError
+from crannog.names import RESERVED_SCHEMAS, TableName, quote
+
+if TYPE_CHECKING:
+    from crannog.catalog.lake import Lake
+    from crannog.catalog.pins import Pin
+    from crannog.catalog.state import State
+    from crannog.engine.duck import Duck
+    from crannog.engine.scratch import Scratch
+
+_BUILT = {"model": "model", "view": "model", "snapshot": "model", "seed": "seed"}
+
+
+@dataclass(slots=True)
+class Target:
+    """Hold where rows go.
+
+    Args:
+        pin: the table as it stands; None where it is new.
+    """
+
+    lake: Lake
+    duck: Duck
+    table: TableName
+    pin: Pin | None = None
+    _id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _location: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The table's id for life."""
+        return self._id if self.pin is None else self.pin.id
+
+    @property
+    def location(self) -> str:
+        """The table's folder."""
+        if self.pin is not None:
+            assert self.pin.location is not None
+            return self.pin.location
+        if self._location is None:
+            self._location = new_location(self.lake, str(self.table), self._id)
+        return self._location
+
+    @property
+    def name(self) -> str:
+        """The table's full name as it is spelled."""
+        return str(self.table) if self.pin is None else self.pin.name
+
+    def files(self) -> tuple[DataFile, ...]:
+        """Return the table's live files."""
+        return () if self.pin is None else self.lake.files(self.pin)
+
+    def select(self, files: Sequence[DataFile] | None = None, *, positions: bool = False) -> str:
+        """Return the SELECT of the table's rows, or of those in some files."""
+        assert self.pin is not None
+        return select_files(self.lake, self.pin, files, duck=self.duck, positions=positions)
+
+    def stored(self, scratch: Scratch, *, forget: bool) -> Stored:
+        """Return what can be asked about stored values; `forget`: all of them go."""
+        empty: dict[str, bool] = {}
+
+        def is_empty(name: str) -> bool:
+            if forget or self.pin is None or not self.pin.rows:
+                return True
+            if name not in empty:
+                asked = f"SELECT count({quote(name)}) FROM ({self.select()})"
+                empty[name] = scratch.fetchall(asked)[0][0] == 0
+            return empty[name]
+
+        def exact_as(name: str, kind: str) -> bool:
+            if forget or self.pin is None or not self.pin.rows:
+                return True
+            now = next(column.type for column in self.pin.columns if column.name == name)
+            bad = typed_fit(quote(name), now, kind).bad
+            if bad is None:
+                return True
+            asked = f"SELECT count(*) FILTER (WHERE {bad}) FROM ({self.select()})"
+            return scratch.fetchall(asked)[0][0] == 0
+
+        return Stored(is_empty, exact_as)
+
+    def rewritten(
+        self, scratch: Scratch, schema: Schema, file: DataFile, without: str | None = None
+    ) -> list[DataFile]:
+        """Write a live file's rows anew with the schema's columns.
+
+        Args:
+            without: condition on a row `t` that does not stay.
+        """
+        assert self.pin is not None
+        old = {column.name.lower(): column for column in self.pin.columns}
+        values = []
+        for column in schema.columns:
+            before = old.get(column.name.lower())
+            if before is None:
+                value = f"CAST(NULL AS {column.type})"
+            elif before.type == column.type:
+                value = f"t.{quote(before.name)}"
+            else:
+                value = f"CAST(t.{quote(before.name)} AS {column.type})"
+            values.append(f"{value} AS {quote(column.name)}")
+        select = f"SELECT {', '.join(values)} FROM ({self.select([file])}) AS t"
+        if without is not None:
+            select += f" WHERE NOT ({without})"
+        return write_files(scratch, self.lake, select, self.location, schema.columns)
+
+
+def find_target(lake: Lake, duck: Duck, state: State, table: TableName) -> Target:
+    """Return the table to load into at a state; some may not be loaded into."""
+    if table.schema.lower() in RESERVED_SCHEMAS:
+        raise UsageError(
+            "reserved_schema",
+            f"the schema {table.schema} is reserved",
+            hint="choose another schema",
+        )
+    entry = state.tables.get(table.key)
+    if entry is None:
+        return Target(lake, duck, table)
+    if entry.kind in _BUILT:
+        raise UsageError(
+            "table_is_a_model",
+            f"{entry.name} is made by a {_BUILT[entry.kind]}",
+            hint="load into a table of another name",
+        )
+    if entry.kind == "adopted":
+        raise UsageError(
+            "table_is_adopted",
+            f"{entry.name} belongs to another tool",
+            hint="write to it there; `crannog adopt --refresh` moves the pin",
+        )
+    if entry.kind == "rejected":
+        raise UsageError(
+            "table_is_rejects", f"{entry.name} holds the rejected lines of another table"
+        )
+    return Target(lake, duck, table, lake.pin(entry))

@@ -1,0 +1,94 @@
+"""One file on its way into a table: what is known of it, and what became of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from crannog.catalog.delta_log import DataFile
+from crannog.engine.load.content import Content, FileColumn, misfits
+from crannog.engine.load.options import FileResult, Status
+from crannog.engine.load.spool import Spooled
+from crannog.engine.scratch import Scratch
+from crannog.errors import CrannogError
+
+
+@dataclass(slots=True)
+class Task:
+    """Hold one file of a load.
+
+    Args:
+        names: the file's columns by the lower-case name of the table's column they go into.
+        counts: how many values do not fit, by column of the file and type.
+        written: what was written of it for the table as planned.
+        rejected: lines that were rejected in that writing, unreadable ones included.
+        reads_lines: its format tells rows apart by line, and misses no column by chance.
+    """
+
+    shown: str
+    spooled: Spooled | None = None
+    content: Content | None = None
+    names: dict[str, FileColumn] = field(default_factory=dict)
+    spelled: dict[str, str] = field(default_factory=dict)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    error: CrannogError | None = None
+    known: bool = False
+    written: tuple[DataFile, ...] = ()
+    rows: int = 0
+    rejected: int = 0
+    reject_path: str | None = None
+    structured: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def url(self) -> str:
+        """The name in the ledger."""
+        assert self.spooled is not None
+        return self.spooled.url
+
+    @property
+    def status(self) -> Status:
+        """What became of the file."""
+        if self.error is not None:
+            return "failed"
+        return "skipped" if self.known else "loaded"
+
+    @property
+    def good(self) -> bool:
+        """Whether the file is to be loaded."""
+        return self.error is None and not self.known and self.content is not None
+
+    def fail(self, error: CrannogError) -> None:
+        """Give the file up."""
+        self.error = error
+
+    def misfits(self, scratch: Scratch, types: Mapping[str, str]) -> dict[str, int]:
+        """Count, by the table's lower-case column name, the values that do not fit these types."""
+        assert self.content is not None
+        asked = {self.names[key].name: kind for key, kind in types.items() if key in self.names}
+        missing = {n: kind for n, kind in asked.items() if (n, kind) not in self.counts}
+        if missing:
+            found = misfits(scratch, self.content, missing)
+            self.counts.update({(n, kind): found.get(n, 0) for n, kind in missing.items()})
+        return {
+            key: number
+            for key, kind in types.items()
+            if key in self.names and (number := self.counts[self.names[key].name, kind])
+        }
+
+    def result(self) -> FileResult:
+        """Return what is told of the file."""
+        loaded = self.status == "loaded"
+        return FileResult(
+            self.shown,
+            self.status,
+            self.rows if loaded else 0,
+            self.rejected if loaded else 0,
+            self.error,
+        )
+
+
+def good(tasks: Sequence[Task]) -> list[Task]:
+    """Return the files that are to be loaded."""
+    return [task for task in tasks if task.good]
