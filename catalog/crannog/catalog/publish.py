@@ -101,7 +101,7 @@ def publish(objects: Objects, branch: str, prepare: Prepare, origin: Origin) -> 
             if _moved(objects, head, commit, patience):
                 forget_places(objects)
                 if branch == refs.MAIN:
-                    show_others(objects, (pin for pin, _ in attempt.pins.values()))
+                    _show_now(objects, [pin for pin, _ in attempt.pins.values()])
                 return commit
             objects.store.delete(commit_key(commit.id))
         if not patience.wait():
@@ -110,6 +110,15 @@ def publish(objects: Objects, branch: str, prepare: Prepare, origin: Origin) -> 
                 f"{branch} kept moving for {objects.patience:.0f} seconds; nothing was published",
                 hint="run it again when fewer others write to this branch",
             )
+
+
+def _show_now(objects: Objects, pins: list[Pin]) -> None:
+    """Show others, and let the user's Ctrl-C end only this: the commit is published already."""
+    try:
+        show_others(objects, pins)
+    except KeyboardInterrupt:
+        if objects.notice is not None:
+            objects.notice("the commit is published; the next write lets other readers see it")
 
 
 def show_others(objects: Objects, pins: Iterable[Pin]) -> None:
@@ -288,6 +297,10 @@ def _moved(objects: Objects, head: Head, commit: Commit, patience: _Patience) ->
                 return False
         except OutcomeUnknown as error:
             doubt = error
+        except KeyboardInterrupt:
+            if _landed(objects, head, commit):
+                return True
+            raise
         except StorageError:
             # Once one was sent that may have arrived, a refusal of the next settles nothing.
             if doubt is None:

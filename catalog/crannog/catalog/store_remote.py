@@ -45,8 +45,9 @@ _AMONG_US = {"endpoint_url": "endpoint", "account": "account_name", "container":
 class RemoteStore:
     """Hold a lake's objects below one prefix of a bucket.
 
-    Reads and writes of settled content are retried for up to eight seconds; a conditional write
-    is sent once, so that its answer always speaks of this very attempt.
+    Reads and writes of settled content are retried for up to eight seconds (of data files, through
+    `objects`, for a minute); a conditional write is sent once, so that its answer always speaks of
+    this very attempt.
     """
 
     local = False
@@ -65,8 +66,9 @@ class RemoteStore:
         self._settings = _settings(self.scheme, options)
         self._endpoint = self._settings.get("endpoint")
         _check_endpoint(self._endpoint)
-        self.objects = self._open(_RETRIES)
-        self._once = self._open(0)
+        self.objects = self._open(_RETRIES, 60)
+        self._small = self._open(_RETRIES, 8)
+        self._once = self._open(0, 8)
 
     def __repr__(self) -> str:
         return f"RemoteStore({self.url!r})"
@@ -90,7 +92,7 @@ class RemoteStore:
 
     def get(self, key: str) -> bytes:
         """Return the object's bytes."""
-        return self._run(key, lambda: bytes(obstore.get(self.objects, key).bytes()))
+        return self._run(key, lambda: bytes(obstore.get(self._small, key).bytes()))
 
     def read(self, key: str) -> tuple[bytes, Token] | None:
         """Return bytes and the token that the store's conditional put compares."""
@@ -101,7 +103,7 @@ class RemoteStore:
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object; sending it twice does no harm."""
-        self._run(key, lambda: obstore.put(self.objects, key, data, use_multipart=False))
+        self._run(key, lambda: obstore.put(self._small, key, data, use_multipart=False))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write unless the key is taken."""
@@ -120,7 +122,7 @@ class RemoteStore:
 
     def list(self, prefix: str, *, after: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects below a folder, by key, those after a key only."""
-        pages = iter(obstore.list(self.objects, prefix.strip("/") or None, offset=after or None))
+        pages = iter(obstore.list(self._small, prefix.strip("/") or None, offset=after or None))
         while True:
             page = self._run(prefix, lambda: next(pages, None))
             if page is None:
@@ -131,7 +133,7 @@ class RemoteStore:
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is fine."""
         try:
-            self._run(key, lambda: obstore.delete(self.objects, key))
+            self._run(key, lambda: obstore.delete(self._small, key))
         except ObjectNotFound:
             return
 
@@ -145,13 +147,13 @@ class RemoteStore:
 
     def size(self, key: str) -> int:
         """Return the object's length."""
-        return self._run(key, lambda: obstore.head(self.objects, key)["size"])
+        return self._run(key, lambda: obstore.head(self._small, key)["size"])
 
     def sync(self, keys: Sequence[str]) -> None:
         """Do nothing: an answered put is durable."""
 
     def _read(self, key: str) -> tuple[bytes, Token]:
-        found = obstore.get(self.objects, key)
+        found = obstore.get(self._small, key)
         meta = found.meta
         token = {
             name: value
@@ -160,13 +162,16 @@ class RemoteStore:
         }
         return bytes(found.bytes()), json.dumps(token)
 
-    def _open(self, retries: int) -> S3Store | AzureStore | GCSStore:
+    def _open(self, retries: int, seconds: int) -> S3Store | AzureStore | GCSStore:
         client = {k: v for k, v in self._settings.items() if k in _CLIENT_KEYS}
-        client_options = cast("ClientConfig", {"connect_timeout": "3s", "timeout": "60s", **client})
+        client_options = cast(
+            "ClientConfig",
+            {"connect_timeout": "3s", "read_timeout": f"{seconds}s", "timeout": "300s", **client},
+        )
         config = {k: v for k, v in self._settings.items() if k not in _CLIENT_KEYS}
         retry: RetryConfig = {
             "max_retries": retries,
-            "retry_timeout": timedelta(seconds=8),
+            "retry_timeout": timedelta(seconds=seconds),
             "backoff": {
                 "init_backoff": timedelta(milliseconds=100),
                 "max_backoff": timedelta(seconds=2),
