@@ -1,8 +1,8 @@
 """Runs what a document shows: every ```console block, command by command, output compared.
 
 A line `$ command` is run by bash (lines after it that begin with `> ` belong to it); the lines up
-to the next command are what it must print. A line `...` stands for any lines. Commit ids, run ids
-and times of day or durations may differ. The blocks of one document share a folder.
+to the next command are what it must print. A line `...` stands for any lines. Commit ids, run ids,
+sizes and times may differ. The blocks of one document share a folder, which is shown as `/path`.
 
 `console_blocks.py FILE...` writes what the commands print now into the documents; look at the diff.
 """
@@ -74,7 +74,8 @@ def played(document: Path, folder: Path) -> Iterator[tuple[Command, str, int]]:
         )
         where = Path(place.read_text().strip()) if place.exists() else where
         place.unlink(missing_ok=True)
-        yield command, done.stdout.decode(), done.returncode
+        printed = done.stdout.decode().replace(str(folder.resolve()), "/path")
+        yield command, printed, done.returncode
 
 
 def run(document: Path, folder: Path) -> list[str]:
