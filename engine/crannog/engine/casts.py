@@ -95,7 +95,7 @@ def cast_query(given: str, sources: Sequence[str], columns: Sequence[Column]) ->
 
 def cast_text(expression: str, source: str, column: Column, index: int) -> str:
     """Return SQL that turns a value of a query's type into the stored one."""
-    if source == column.stored:
+    if source == column.stored == column.type:
         return expression
     if _has_nanoseconds(parse_type(source)):
         cut = f"CAST({expression} AS {column.stored})"

@@ -88,6 +88,8 @@ def translate(
 def translated(error: BaseException, place: Place) -> CrannogError:
     """Return the error to raise for one of DuckDB's, at a place."""
     if isinstance(error, CrannogError):
+        if error.source == place.text:
+            return _in_file(error, place)
         cause = error.__cause__
         if cause is None or isinstance(cause, CrannogError):
             return error
@@ -100,6 +102,19 @@ def translated(error: BaseException, place: Place) -> CrannogError:
         found.file = place.file
         _point(found, fields, place)
     return found
+
+
+def located(error: BaseException) -> bool:
+    """Say whether an error of DuckDB's tells where it happened."""
+    return '"exception_type"' in str(error)
+
+
+def _in_file(error: CrannogError, place: Place) -> CrannogError:
+    """Return an error that points into the text already, as one in the text's file."""
+    if error.file is None and place.file is not None and error.line is not None:
+        error.file = place.file
+        error.line += place.base_line - 1
+    return error
 
 
 def _fields(error: BaseException) -> Fields:
@@ -213,7 +228,7 @@ def _unknown_column(fields: Fields, message: str, in_table: re.Match[str] | None
     if found is not None:
         hint: str | None = f'did you mean "{found}"?'
     else:
-        hint = f"columns here: {', '.join(plain[:8])}" if plain else None
+        hint = f"columns like it: {', '.join(plain[:8])}" if plain else None
     if not name:
         return QueryError("unknown_column", _first_sentence(message), hint=hint)
     return QueryError("unknown_column", f"column {quote(name)} does not exist{where}", hint=hint)

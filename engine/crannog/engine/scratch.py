@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
-from crannog.engine.failures import Place, translated
+from crannog.engine.failures import Place, located, translated
+from crannog.errors import CrannogError
 from crannog.names import TableName, literal, quote
 from crannog.types import Column
 
@@ -151,9 +152,10 @@ class Scratch:
         with self._translating(sql, place):
             try:
                 relation = self._connection.sql(sql, params=params)
-            except Exception:
-                # This call's errors do not say where; DESCRIBE's do.
-                self.describe(sql, params, place=place)
+            except Exception as error:
+                if not located(error):
+                    # This call's binder does not say where; DESCRIBE's does.
+                    self.describe(sql, params, place=place)
                 raise
             return relation.to_arrow_reader(batch_rows)
 
@@ -190,5 +192,7 @@ class Scratch:
     def _translating(self, sql: str, place: Place | None) -> Iterator[None]:
         try:
             yield
+        except CrannogError:
+            raise
         except (Exception, KeyboardInterrupt) as error:
             raise translated(error, place or Place(sql)) from error
