@@ -92,7 +92,7 @@ def test_words_that_only_look_like_strings_and_numbers():
         ('SELECT\n  "x', (2, 3), "quoted name"),
         ("SELECT 1 /* a /* b */", (1, 10), "comment"),
         ("SELECT $tag$ x $$", (1, 8), "string $tag$"),
-        ("SELECT E'\\'", (1, 9), "string"),
+        ("SELECT E'\\'", (1, 8), "string"),
     ],
 )
 def test_what_is_never_closed_is_an_error_at_its_start(text, place, what):

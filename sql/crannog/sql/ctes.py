@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from crannog.sql.tokens import Token, closing
 
-_SET_OPERATIONS = frozenset({"union"})
-
 
 @dataclass(frozen=True, slots=True)
 class Cte:
@@ -45,8 +43,8 @@ def read_with(tokens: Sequence[Token], at: int, scope_end: int) -> WithClause:
         if opening is None:
             break
         close = closing(tokens, opening)
-        inside = recursive and _is_set_operation(tokens, opening, close)
-        found.append(Cte(name, (opening, close), opening if inside else close, scope_end))
+        start = _recursive_part(tokens, opening, close) if recursive else close
+        found.append(Cte(name, (opening, close), start, scope_end))
         at = close + 1
         if not (at < len(tokens) and tokens[at].text == ","):
             break
@@ -57,7 +55,8 @@ def read_with(tokens: Sequence[Token], at: int, scope_end: int) -> WithClause:
 def all_ctes(tokens: Sequence[Token]) -> list[Cte]:
     """Find the CTEs of every WITH clause, at any depth.
 
-    A CTE's own name inside its text is the table (unless it is recursive), as in DuckDB.
+    A CTE's own name inside its text is the table, as in DuckDB; in a recursive one that holds for
+    what stands before its UNION.
     """
     found: list[Cte] = []
     ends = _scope_ends(tokens)
@@ -94,16 +93,17 @@ def _body(tokens: Sequence[Token], at: int) -> int | None:
     return at if at < len(tokens) and tokens[at].text == "(" else None
 
 
-def _is_set_operation(tokens: Sequence[Token], opening: int, close: int) -> bool:
-    depth = 0
-    for token in tokens[opening + 1 : close]:
-        if token.text == "(":
-            depth += 1
-        elif token.text == ")":
-            depth -= 1
-        elif depth == 0 and token.word in _SET_OPERATIONS:
-            return True
-    return False
+def _recursive_part(tokens: Sequence[Token], opening: int, close: int) -> int:
+    """Return where a recursive CTE may read itself: behind its outermost UNION, else nowhere."""
+    while tokens[opening + 1].text == "(" and closing(tokens, opening + 1) == close - 1:
+        opening, close = opening + 1, close - 1
+    depth, start = 0, close
+    for index in range(opening + 1, close):
+        token = tokens[index]
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0 and token.word in ("union", "except"):
+            start = index if token.word == "union" else close
+    return start
 
 
 def _scope_ends(tokens: Sequence[Token]) -> list[int]:

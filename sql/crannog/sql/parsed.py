@@ -75,26 +75,36 @@ def _is_cte(table: exp.Table) -> bool:
     return any(cte.alias.lower() == name for cte in _visible(table))
 
 
-def _visible(node: exp.Expr) -> Iterator[exp.Expr]:
-    child: exp.Expr = node
-    parent = node.parent
-    while parent is not None:
-        if isinstance(parent, exp.With):
-            yield from _earlier(parent, child)
-            # The rest of the statement above is reached from the With's owner, which does not
-            # show its own CTEs to them a second time.
-            child, parent = parent.parent or parent, (parent.parent or parent).parent
+def _visible(table: exp.Table) -> Iterator[exp.Expr]:
+    path: list[exp.Expr] = [table]
+    node = table.parent
+    while node is not None:
+        if isinstance(node, exp.With):
+            yield from _earlier(node, path)
+            # The owner of the WITH shows its CTEs to its own text only, not to each other.
+            owner = node.parent or node
+            path.append(owner)
+            node = owner.parent
             continue
-        with_ = parent.args.get("with_")
+        with_ = node.args.get("with_")
         if isinstance(with_, exp.With):
             yield from with_.expressions
-        child, parent = parent, parent.parent
+        path.append(node)
+        node = node.parent
 
 
-def _earlier(with_: exp.With, inside: exp.Expr) -> Iterator[exp.Expr]:
+def _earlier(with_: exp.With, path: list[exp.Expr]) -> Iterator[exp.Expr]:
+    """Yield the CTEs of a WITH that are seen in that one of them that `path` comes out of."""
     for cte in with_.expressions:
-        if cte is inside:
-            if with_.args.get("recursive") and isinstance(cte.this, exp.Union):
+        if cte is path[-1]:
+            if with_.args.get("recursive") and _behind_union(cte, path):
                 yield cte
             return
         yield cte
+
+
+def _behind_union(cte: exp.Expr, path: list[exp.Expr]) -> bool:
+    body = cte.this
+    while isinstance(body, exp.Subquery) and not body.alias:
+        body = body.this
+    return isinstance(body, exp.Union) and any(node is body.expression for node in path)

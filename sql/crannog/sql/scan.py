@@ -32,7 +32,7 @@ _OPENS = frozenset({"from", "join", "pivot", "unpivot", "pivot_wider", "pivot_lo
 _ENDS_FROM = frozenset(
     """
     select where group having window qualify order limit offset union except intersect using on
-    set values returning
+    set values returning with
     """.split()
 )
 # `FROM` that opens no table: extract(year FROM x), trim(both FROM x), IS DISTINCT FROM.
@@ -59,10 +59,11 @@ def scan(code: Sequence[Token], ctes: Sequence[Cte]) -> Found:
         word = token.word
         expects = text == "," and in_from[-1]
         if word in _OPENS and not _no_table(code, at) and not (quiet[-1] and word == "from"):
-            in_from[-1] = word in ("from", "join") or in_from[-1]
+            in_from[-1] = word in ("from", "join")
             expects = True
         elif word in _ENDS_FROM:
-            in_from[-1] = False if word not in ("on", "using") else in_from[-1]
+            joins_on = word in ("on", "using") or _is_ordinality(code, at)
+            in_from[-1] = in_from[-1] and joins_on
         at = _read(code, at + 1, ctes, found, in_from, quiet) if expects else at + 1
     return found
 
@@ -86,6 +87,10 @@ def _no_table(code: Sequence[Token], at: int) -> bool:
     )
 
 
+def _is_ordinality(code: Sequence[Token], at: int) -> bool:
+    return at + 1 < len(code) and code[at + 1].word == "ordinality"
+
+
 def _read(
     code: Sequence[Token],
     at: int,
@@ -97,6 +102,8 @@ def _read(
     """Read what stands where a table is expected; return the index to go on from."""
     while at < len(code) and code[at].word in ("lateral", "only"):
         at += 1
+    if at + 2 < len(code) and code[at].is_name and code[at + 1].text == ":":
+        at += 2
     while at < len(code) and code[at].text == "(":
         # A bracket may hold a join of tables or a query; the query's first word closes this state.
         in_from.append(True)
@@ -110,8 +117,6 @@ def _read(
         return at + 1
     if not token.is_name or token.word in NOT_AN_ALIAS or token.word == "values":
         return at
-    if at + 2 < len(code) and code[at + 1].text == ":" and code[at + 2].is_name:
-        at += 2
     parts, after = dotted_name(code, at)
     name = Name(parts, code[at].start, code[after - 1].end)
     if after < len(code) and code[after].text == "(":

@@ -25,6 +25,7 @@ _TOKEN = re.compile(
     | (?P<comment>--[^\n\r]*)
     | (?P<block>/\*)
     | (?P<string>[xXbB]?'[^']*(?:''[^']*)*'|[eE]'[^'\\]*(?:(?:''|\\.)[^'\\]*)*')
+    | (?P<prefixed>[eExXbB]')
     | (?P<word>{_WORD})
     | (?P<quoted>"[^"]*(?:""[^"]*)*")
     | (?P<number>(?:[0-9](?:_?[0-9])*(?:\.(?!\.)(?:[0-9](?:_?[0-9])*)?)?|\.[0-9](?:_?[0-9])*)
@@ -85,7 +86,7 @@ def tokenize(text: str, *, lenient: bool = False, source: Source = NOWHERE) -> l
         if group is None:
             at = end
             continue
-        if group in ("block", "dollar", "open"):
+        if group in {"block", "dollar", "open", "prefixed"}:
             token = _long_token(text, group, at, end, lenient=lenient, source=source)
             at = token.end
             add(token)
@@ -173,7 +174,8 @@ def _long_token(
                 after,
                 code="syntax_error",
                 message=f"this {what} is never closed",
-                hint=_CLOSE.get(group) or f"close it with {text[at:after]}",
+                hint=_CLOSE.get(group)
+                or f"close it with {text[after - 1] if group != 'dollar' else text[at:after]}",
             )
         end = len(text)
     return Token(kind, text[at:end], at, end)
