@@ -199,3 +199,29 @@ def test_a_branch_made_anew_does_not_take_an_old_write(store: Store) -> None:
     lake.delete_branch("dev")
     lake.create_branch("dev", root)
     assert not store.swap(key, b"late", before[1])
+
+
+def test_a_ctrl_c_after_the_swap_does_not_deny_the_commit(store: Store) -> None:
+    class Interrupted(Losing):
+        def swap(self, key: str, data: bytes, token: str | None) -> bool:
+            done = super().swap(key, data, token)
+            if queue:
+                raise queue.pop()
+            return done
+
+    Lake.create(store, "ann")
+    queue: list[BaseException] = [KeyboardInterrupt()]
+    lake = Lake.open(Interrupted(store, lambda key: "fine"))
+    assert add_one(lake, "ann") is not None
+    assert len(_counted(lake)) == 2
+
+
+def test_a_ctrl_c_before_the_swap_publishes_nothing(store: Store) -> None:
+    Lake.create(store, "ann")
+
+    def interrupt(key: str) -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        add_one(Lake.open(Losing(store, interrupt)), "ann")
+    assert len(_counted(Lake.open(store))) == 1

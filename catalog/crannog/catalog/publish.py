@@ -281,6 +281,16 @@ def _table_changes(attempt: _Attempt) -> dict[str, TableChange]:
 
 
 def _moved(objects: Objects, head: Head, commit: Commit, patience: _Patience) -> bool:
+    """Move the branch from head to commit; a Ctrl-C that came too late does not undo it."""
+    try:
+        return _swapped(objects, head, commit, patience)
+    except KeyboardInterrupt:
+        if _landed(objects, head, commit):
+            return True
+        raise
+
+
+def _swapped(objects: Objects, head: Head, commit: Commit, patience: _Patience) -> bool:
     """Move the branch from head to commit; False: somebody else moved it first.
 
     An answer that was lost is settled by reading back: the commit is in the branch's history, or
@@ -297,10 +307,6 @@ def _moved(objects: Objects, head: Head, commit: Commit, patience: _Patience) ->
                 return False
         except OutcomeUnknown as error:
             doubt = error
-        except KeyboardInterrupt:
-            if _landed(objects, head, commit):
-                return True
-            raise
         except StorageError:
             # Once one was sent that may have arrived, a refusal of the next settles nothing.
             if doubt is None:

@@ -37,6 +37,7 @@ _CLIENT_KEYS = {
     "allow_invalid_certificates",
     "proxy_url",
     "connect_timeout",
+    "read_timeout",
     "timeout",
 }
 _AMONG_US = {"endpoint_url": "endpoint", "account": "account_name", "container": "container_name"}
