@@ -12,7 +12,9 @@ CrannogError            exit 1
 
 from __future__ import annotations
 
-from typing import ClassVar
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as in `typing`, which costs every start 5 ms to import
+    from typing import ClassVar
 
 
 class CrannogError(Exception):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as in `typing`, which costs every start 5 ms to import
     from crannog.engine.result import Outcome as Outcome
     from crannog.engine.result import Result as Result
     from crannog.engine.session import Session as Session

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from crannog.engine.describe import INTERNAL, unknown_table
 from crannog.engine.outside import local_path, writing
-from crannog.engine.render.formats import TEXT_FORMATS, format_of, write_rows
+from crannog.engine.render.endings import EXPORT_FORMATS, format_of
+from crannog.engine.render.formats import write_rows
 from crannog.engine.values import distinct
 from crannog.errors import CrannogError, StorageError, UsageError
 from crannog.names import TableName, quote
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from crannog.engine.result import Result
     from crannog.engine.session import Session
 
-EXPORT_FORMATS = ("parquet", *TEXT_FORMATS, "arrow", "delta")
 _ENDING = {"markdown": "md"}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from crannog.engine.cli.options import session_of
 from crannog.engine.cli.output import Output, size_text
+from crannog.engine.render.endings import EXPORT_FORMATS
 
 if TYPE_CHECKING:
     from crannog.engine.export import ExportedFile
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Take a target and what to write there."""
-    from crannog.engine.export import EXPORT_FORMATS
-
     add = parser.add_argument
     add(
         "path", metavar="PATH", help="a file, or a folder for several tables; also s3:// and others"

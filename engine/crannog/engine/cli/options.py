@@ -60,6 +60,7 @@ def parser_for(verb: str, arguments: Callable[[argparse.ArgumentParser], None]) 
     """Return the parser of one verb."""
     parser = Parser(
         prog=f"crannog {verb}",
+        usage=f"crannog {verb} [options] {VERBS[verb][0]}".rstrip(),
         description=f"{VERBS[verb][1][:1].upper()}{VERBS[verb][1][1:]}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

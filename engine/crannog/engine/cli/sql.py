@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from crannog.engine.cli.options import pairs, session_of
 from crannog.engine.cli.output import Output, json_text
+from crannog.engine.render.endings import FORMATS, format_of
 from crannog.errors import CrannogError, UsageError
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ _EXPLAINED = ("explain_key", "explain_value")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Take a query and how to write its result."""
-    from crannog.engine.render.formats import FORMATS
-
     add = parser.add_argument
     add("query", nargs="?", metavar="QUERY", help="SQL; several statements may be split by ;")
     add("-f", "--file", metavar="FILE", help="read SQL from a file; - is stdin")
@@ -115,8 +114,6 @@ def _statement_kinds(text: str, file: str | None) -> list[bool]:
 
 
 def _format(options: argparse.Namespace, output: Output, queries: int) -> str:
-    from crannog.engine.render.formats import format_of
-
     kind = options.format
     if kind is None:
         kind = "table" if options.output in (None, "-") else format_of(options.output)

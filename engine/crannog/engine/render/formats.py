@@ -8,22 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from crannog.engine.values import distinct, dumps
-from crannog.errors import UsageError
-from crannog.names import did_you_mean
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from crannog.engine.result import ResultColumn
-
-TEXT_FORMATS = ("csv", "tsv", "json", "ndjson", "markdown", "html")
-FORMATS = ("table", *TEXT_FORMATS, "parquet", "arrow")
-_ENDINGS = {
-    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".ndjson": "ndjson",
-    ".jsonl": "ndjson", ".md": "markdown", ".markdown": "markdown", ".html": "html",
-    ".htm": "html", ".parquet": "parquet", ".pq": "parquet", ".arrow": "arrow",
-    ".feather": "arrow", ".ipc": "arrow", ".txt": "table",
-}  # fmt: skip
 
 
 class Rows(Protocol):
@@ -38,23 +27,6 @@ class Rows(Protocol):
 
     def reader(self) -> pa.RecordBatchReader:
         """Stream Arrow batches."""
-
-
-def format_of(path: str) -> str:
-    """Return the format that a file's ending names.
-
-    >>> format_of("out/a.CSV"), format_of("a.parquet")
-    ('csv', 'parquet')
-    """
-    ending = "." + path.rsplit("/", 1)[-1].rpartition(".")[2].lower()
-    found = _ENDINGS.get(ending)
-    if found is None:
-        raise UsageError(
-            "unknown_format",
-            f"the ending of {path!r} names no format",
-            hint=did_you_mean(ending, _ENDINGS) or f"use --format: {', '.join(FORMATS)}",
-        )
-    return found
 
 
 def write_rows(rows: Rows, kind: str, out: BinaryIO, *, file: bool = False) -> int:

@@ -88,21 +88,36 @@ class TextTable:
         return "  ".join(cells).rstrip()
 
     def _fitted(self, cells: list[list[str]]) -> tuple[list[int], bool]:
-        """Choose the columns to show and their widths."""
-        heads = [
-            max(width(name), width(kind) if self._layout.types else 0)
-            for name, kind in self._columns
+        """Choose the columns to show and their widths; a number is cut last of all."""
+        natural = [
+            max([self._head_width(at), *(width(row[at]) for row in cells)])
+            for at in range(len(self._columns))
         ]
-        natural = [max([heads[at], *(width(row[at]) for row in cells)]) for at in range(len(heads))]
         room = self._layout.columns
         kept = list(range(len(natural)))
         if room is not None:
-            while len(kept) > 1 and _least(natural, kept) > room:
+            while len(kept) > 1 and self._least(natural, kept) > room:
                 kept.pop((len(kept) + 1) // 2)
             spare = room - 2 * (len(kept) - 1) - (3 if len(kept) < len(natural) else 0)
-            natural = _shrunk(natural, kept, spare)
+            numbers = [at for at in kept if is_number(self._columns[at][1])]
+            texts = [at for at in kept if at not in numbers]
+            for_texts = spare - sum(natural[at] for at in numbers)
+            if texts and for_texts >= _LEAST * len(texts):
+                natural = _shrunk(natural, texts, for_texts)
+            else:
+                natural = _shrunk(natural, kept, spare)
         self._widths = natural
-        return kept, len(kept) < len(heads)
+        return kept, len(kept) < len(self._columns)
+
+    def _head_width(self, at: int) -> int:
+        name, kind = self._columns[at]
+        shown = self._layout.types and not (is_number(kind) and self._layout.columns is not None)
+        return max(width(name), width(kind) if shown else 0)
+
+    def _least(self, natural: list[int], kept: list[int]) -> int:
+        """Return the columns of the terminal that so many columns take at least."""
+        left_out = 3 if len(kept) < len(natural) else 0
+        return sum(min(natural[at], _LEAST) for at in kept) + 2 * (len(kept) - 1) + left_out
 
 
 def is_number(kind: str) -> bool:
@@ -114,13 +129,8 @@ def _cell(value: str | None) -> str:
     return "NULL" if value is None else printable(value)
 
 
-def _least(natural: list[int], kept: list[int]) -> int:
-    left_out = 3 if len(kept) < len(natural) else 0
-    return sum(min(natural[at], _LEAST) for at in kept) + 2 * (len(kept) - 1) + left_out
-
-
 def _shrunk(natural: list[int], kept: list[int], room: int) -> list[int]:
-    """Take from the widest columns until all fit."""
+    """Take from the widest of these columns until all of them fit."""
     low, high = _LEAST, max([natural[at] for at in kept], default=_LEAST)
     while low < high:
         cap = (low + high + 1) // 2
@@ -128,7 +138,9 @@ def _shrunk(natural: list[int], kept: list[int], room: int) -> list[int]:
             low = cap
         else:
             high = cap - 1
-    widths = [min(one, max(low, 1)) for one in natural]
+    widths = list(natural)
+    for at in kept:
+        widths[at] = min(natural[at], low)
     spare = room - sum(widths[at] for at in kept)
     for at in kept:
         grown = min(natural[at] - widths[at], max(spare, 0))
