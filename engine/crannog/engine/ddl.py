@@ -94,20 +94,21 @@ class _Copy:
         run = self.run
         body = lookup.body(run)
         lookup.scratch.search("main")
+        params = lookup.params(run, body)
         place = body.place(body.text, run.file)
-        described = lookup.scratch.describe(body.text, run.params, place=place)
+        described = lookup.scratch.describe(body.text, params, place=place)
         select = body.text
         if run.statement.columns is not None:
             names = _renamed(run, run.statement.columns, len(described))
             select = f"SELECT * FROM (\n{body.text}\n) AS t({', '.join(map(quote, names))})"
         warnings: list[str] = []
         place = body.place(select, run.file)
-        columns = columns_of(lookup.scratch, select, run.params, place=place, warn=warnings.append)
+        columns = columns_of(lookup.scratch, select, params, place=place, warn=warnings.append)
         self.warnings = tuple(warnings)
         id = uuid.uuid4().hex
         location = new_location(self.lake, str(self.name), id)
         files = write_files(
-            lookup.scratch, self.lake, select, location, columns, run.params, place=place
+            lookup.scratch, self.lake, select, location, columns, params, place=place
         )
         return _new(self.lake, self.name, columns, files, id=id, location=location)
 

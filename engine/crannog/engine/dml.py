@@ -89,7 +89,7 @@ class _Insert:
                 params = None
             else:
                 select = _query_rows(self.run, lookup, body, targets)
-                params = self.run.params
+                params = lookup.params(self.run, body)
             whole = _all_columns(pin, targets, select)
             assert pin.location is not None
             self.files = write_files(
@@ -168,7 +168,7 @@ def _bad_literal(
 def _query_rows(run: Run, lookup: Lookup, body: SplicedText, targets: Sequence[Column]) -> str:
     """Cast a query's columns to those of the table."""
     place = body.place(body.text, run.file)
-    described = lookup.scratch.describe(body.text, run.params, place=place)
+    described = lookup.scratch.describe(body.text, lookup.params(run, body), place=place)
     if len(described) != len(targets):
         raise placed(
             run,

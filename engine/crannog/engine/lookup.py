@@ -46,6 +46,7 @@ class Lookup:
         self.at = at
         self.read: dict[str, str] = {}
         self.others: list[Scratch] = []
+        self._spent: set[str] = set()
         self._made: set[str] = set()
         self._places = 0
 
@@ -79,6 +80,15 @@ class Lookup:
                 error.source, error.file = run.script, run.file
             raise
         return replace(spliced, source=run.script, offset=offset)
+
+    def params(self, run: Run, text: SplicedText) -> Parameters | None:
+        """Return the parameters that are left when time travel has taken its own."""
+        if not self._spent or not isinstance(run.params, Mapping):
+            return run.params
+        tokens = code_tokens(text.text)
+        named = {token.text[1:].lower() for token in tokens if token.kind == "param"}
+        spent = {name for name in self._spent if name.lower() not in named}
+        return {name: value for name, value in run.params.items() if name not in spent}
 
     def _provide(self, names: Candidates, text: str) -> None:
         """Make what the names may mean: tables and views of this state, system tables."""
@@ -153,7 +163,12 @@ class Lookup:
             if entry is not None and pair.key != name.key:
                 self.table(pair.key, entry)
         body = TableName(private, "@body")
-        self.scratch.view(body, splice(text, pieces).text)
+        spliced = splice(text, pieces)
+        try:
+            sql = f"SELECT * FROM (\n{spliced.text}\n)"
+            self.scratch.view(body, sql)
+        except QueryError as error:
+            raise _broken(name, error) from error.__cause__
         self.scratch.view(name, f"FROM {self._sql(body)}")
 
     def _meant(self, view: TableName, bare: str) -> TableName | None:
@@ -208,6 +223,7 @@ class Lookup:
     def _constant(self, span: AtSpan, params: Parameters | None) -> object:
         target = "TIMESTAMPTZ" if span.kind == "timestamp" else None
         used = _used(span.constant, params)
+        self._spent |= set(used) if isinstance(used, Mapping) else set()
         inner = f"CAST(({span.constant}) AS {target})::VARCHAR" if target else span.constant
         value = self.scratch.fetchall(f"SELECT {inner}", used)[0][0]
         if value is None:
@@ -239,6 +255,18 @@ class Lookup:
         place = TableName(_AT_SCHEMA, f"{pin.name} {self._places}")
         self.scratch.view(place, select_files(self.at.lake, pin, duck=self.duck))
         return self._sql(place)
+
+
+def _broken(view: TableName, error: QueryError) -> QueryError:
+    """Say that a view can't be read any more; places in its text are none in the user's."""
+    message = error.message
+    if error.code == "broken_view":
+        return error
+    return QueryError(
+        "broken_view",
+        f"view {view} cannot be read: {message}",
+        hint="build it again, or read it AT a commit at which its inputs were there",
+    )
 
 
 def unknown_table(name: TableName, state: State, *, when: str = "") -> QueryError:
@@ -311,7 +339,8 @@ def _used(constant: str, params: Parameters | None) -> Parameters | None:
     if not found:
         return None
     if isinstance(params, Mapping):
-        return {name[1:]: params[name[1:]] for name in found if name[1:] in params}
+        names = {name[1:].lower() for name in found}
+        return {name: value for name, value in params.items() if name.lower() in names}
     raise QueryError(
         "positional_parameter",
         "a time travel clause takes named parameters only",

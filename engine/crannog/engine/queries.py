@@ -36,7 +36,8 @@ def answer(run: Run, at: Reading) -> Result:
         elif run.statement.kind is StatementKind.EXPLAIN:
             text, params = _explained(run, lookup), None
         else:
-            text, params = lookup.prepare(run, _wrapping(run)), run.params
+            text = lookup.prepare(run, _wrapping(run))
+            params = lookup.params(run, text)
         return Result(Query(lookup, text, params, run.variables, run.file))
     except BaseException:
         lookup.close()
@@ -74,7 +75,8 @@ def _explained(run: Run, lookup: Lookup) -> SplicedText:
     try:
         scratch.variables(run.variables)
         scratch.search("main")
-        rows = scratch.fetchall(text.text, run.params, place=text.place(text.text, run.file))
+        params = lookup.params(run, text)
+        rows = scratch.fetchall(text.text, params, place=text.place(text.text, run.file))
     except CrannogError as error:
         raise lookup.explained(error) from error.__cause__
     values = ", ".join(f"({literal(str(key))}, {literal(str(plan))})" for key, plan in rows)
