@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from crannog.engine.events import Listener
-from crannog.engine.plan import ignore
-from crannog.engine.steps import BuildOptions, BuildResult, Selection, TestsResult
+from crannog.engine.bench import Bench
+from crannog.engine.events import Listener, Published, Waiting, Warned
+from crannog.engine.ground import Ground, refuse_at, stand
+from crannog.engine.plan import Draft, draft, ignore
+from crannog.engine.record import Record
+from crannog.engine.steps import (
+    BuildOptions,
+    BuildResult,
+    ModelPlan,
+    ModelResult,
+    Selection,
+    TestsResult,
+    by_importance,
+)
+from crannog.errors import ConflictError, CrannogError, Interrupted
 
 if TYPE_CHECKING:
+    from crannog.catalog.commit import Commit
+    from crannog.catalog.leases import Holder
     from crannog.engine.config import Settings
+    from crannog.engine.make import Maker
     from crannog.engine.project import Project
+    from crannog.engine.publication import Publication
+    from crannog.engine.run import Run
+
+_MOST_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Hold what was asked for."""
+
+    project: Project
+    settings: Settings
+    selection: Selection
+    options: BuildOptions
+    listener: Listener
+    author: str
 
 
 def build(
@@ -20,12 +56,200 @@ def build(
     options: BuildOptions = BuildOptions(),
     *,
     listener: Listener = ignore,
+    author: str | None = None,
 ) -> BuildResult:
     """Do what the plan says; everything that went wrong is in `BuildResult.errors`.
 
     The exit code is that of `BuildResult.error`; `raise_errors()` raises it with the document.
     """
-    raise NotImplementedError
+    refuse_at(settings)
+    wish = _Wish(project, settings, selection, options, listener, author or _user_name())
+    started = time.monotonic()
+    try:
+        ground = stand(project, settings)
+        with Bench(settings, ground.store, options.threads) as bench:
+            result = _Build(wish, bench).build(ground)
+    except CrannogError as error:
+        if error.file is None:
+            raise
+        lake = settings.lake_shown or settings.required_lake
+        result = BuildResult(lake, settings.branch, None, None, (), (error,))
+    return replace(result, seconds=time.monotonic() - started)
+
+
+class _Build:
+    """Carry one wish out."""
+
+    def __init__(self, wish: _Wish, bench: Bench) -> None:
+        self.wish = wish
+        self.bench = bench
+
+    def build(self, ground: Ground) -> BuildResult:
+        drafted = self._draft(ground)
+        if drafted.plan.errors or not self._has_work(drafted):
+            return self._idle(drafted)
+        if ground.lake is None:
+            from crannog.catalog.lake import Lake
+
+            Lake.create(ground.store, self.wish.author)
+            ground = stand(self.wish.project, self.wish.settings)
+        assert ground.lake is not None
+        from crannog.catalog.leases import acquire
+
+        wait = self._waiter() if self.wish.options.wait else None
+        with acquire(ground.lake, ground.branch, self.wish.author, wait):
+            head = ground.lake.head(ground.branch).commit
+            if drafted.ground.commit is None or head.id != drafted.ground.commit.id:
+                drafted = self._draft(stand(self.wish.project, self.wish.settings))
+                if drafted.plan.errors or not self._has_work(drafted):
+                    return self._idle(drafted)
+            return self._run(drafted)
+
+    def _draft(self, ground: Ground) -> Draft:
+        options = self.wish.options
+        return draft(
+            ground, self.bench, self.wish.selection, full=options.full, prune=options.prune
+        )
+
+    def _has_work(self, drafted: Draft) -> bool:
+        """Whether something is to be built, dropped, tested or noted."""
+        if any(model.to_do for model in drafted.plan.models):
+            return True
+        if drafted.compiled is None or drafted.outline is None:
+            return False
+        if any(node.text_changed for node in drafted.compiled.nodes.values()):
+            return True
+        ground = drafted.ground
+        known = ground.manifest.files
+        return bool(known) and any(
+            file.role in ("test", "source") and known.get(path) != file.sha
+            for path, file in ground.files.items()
+        )
+
+    def _waiter(self) -> Callable[[Holder], None]:
+        told: set[str] = set()
+
+        def wait(holder: Holder) -> None:
+            if holder.nonce not in told:
+                told.add(holder.nonce)
+                self.wish.listener(Waiting(f"waiting for the build of {holder}"))
+
+        return wait
+
+    def _idle(self, drafted: Draft) -> BuildResult:
+        plan = drafted.plan
+        return BuildResult(
+            lake=plan.lake,
+            branch=plan.branch,
+            commit=None,
+            previous=plan.commit,
+            models=tuple(_unchanged(model) for model in plan.models),
+            errors=plan.errors,
+            warnings=plan.warnings,
+        )
+
+    def _run(self, drafted: Draft) -> BuildResult:
+        from crannog.catalog.runs import new_run_id
+        from crannog.engine.checks import Checker
+        from crannog.engine.make import Maker
+        from crannog.engine.run import Run
+
+        ground, compiled, decider = drafted.ground, drafted.compiled, drafted.decider
+        assert ground.lake is not None and compiled is not None and decider is not None
+        started = datetime.now(UTC)
+        run_id = new_run_id(started)
+        maker = Maker(ground.lake, compiled, self.bench.duck)
+        checker = Checker(ground.lake, self.bench.duck, maker.provide, ground.variables, run_id)
+        run = Run(
+            decider,
+            dict(drafted.decisions),
+            maker,
+            checker,
+            self.wish.listener,
+            verify=self.wish.options.verify,
+        )
+        record = Record(ground, run_id, self.wish.author, started)
+        try:
+            run.go(self._threads(), self.bench.interrupt)
+            result = self._publish(drafted, run, maker, run_id)
+        except (KeyboardInterrupt, Interrupted):
+            maker.clean()
+            error = Interrupted("interrupted", "interrupted; nothing was published")
+            result = self._result(drafted, run, None, run_id, [error])
+            record.keep(result)
+            error.result = result.to_dict()
+            raise error from None
+        record.keep(result)
+        return result
+
+    def _publish(self, drafted: Draft, run: Run, maker: Maker, run_id: str) -> BuildResult:
+        from crannog.engine.publication import Origin, Publication, code_version
+
+        ground, options = drafted.ground, self.wish.options
+        errors = run.errors
+        assert ground.lake is not None
+        if errors and not options.publish_partial:
+            maker.clean()
+            return self._result(drafted, run, None, run_id, errors)
+        prunes = options.prune and self.wish.selection.everything
+        publication = Publication(
+            ground.lake,
+            run.compiled,
+            run.outcomes,
+            pruned=[item.facts.table_key for item in ground.orphans] if prunes else [],
+            tests=tuple(run.passed_files),
+        )
+        origin = Origin(self.wish.author, run_id, code_version(self.wish.project.root))
+        ground.lake.notice = lambda message: self.wish.listener(Warned(message))
+        try:
+            commit = publication.publish(ground.branch, origin)
+        except CrannogError as error:
+            # After an answer that was lost the files may be live: only a conflict is certain.
+            if isinstance(error, ConflictError):
+                maker.clean()
+            return self._result(drafted, run, None, run_id, [*errors, error])
+        maker.clean(publication.published if commit is not None else ())
+        if commit is not None:
+            old = commit.parents[0] if commit.parents else None
+            self.wish.listener(Published(ground.branch, old, commit.id))
+        return self._result(drafted, run, (publication, commit), run_id, errors)
+
+    def _result(
+        self,
+        drafted: Draft,
+        run: Run,
+        published: tuple[Publication, Commit | None] | None,
+        run_id: str,
+        errors: list[CrannogError],
+    ) -> BuildResult:
+        ground, plan = drafted.ground, drafted.plan
+        publication, commit = published if published is not None else (None, None)
+        taken = publication.taken if publication is not None else {}
+        models = [_taken(outcome.result(), taken.get(key)) for key, outcome in run.outcomes.items()]
+        order = {model.name: at for at, model in enumerate(plan.models)}
+        models.sort(key=lambda model: order.get(model.name, len(order)))
+        models += [
+            replace(_unchanged(model), status="ok" if commit is not None else "unchanged")
+            for model in plan.models
+            if model.action in ("orphan", "delete")
+        ]
+        before = ground.commit.id if ground.commit is not None else None
+        return BuildResult(
+            lake=plan.lake,
+            branch=plan.branch,
+            commit=commit.id if commit is not None else None,
+            previous=commit.parents[0] if commit is not None else before,
+            models=tuple(models),
+            errors=by_importance(errors),
+            warnings=plan.warnings,
+            texts=tuple(publication.texts) if publication is not None and commit else (),
+            run=run_id,
+            tests=tuple(run.tests),
+        )
+
+    def _threads(self) -> int:
+        wanted = self.wish.options.threads or self.wish.settings.threads or os.cpu_count() or 1
+        return min(wanted, _MOST_AT_ONCE)
 
 
 def run_tests(
@@ -36,4 +260,34 @@ def run_tests(
     listener: Listener = ignore,
 ) -> TestsResult:
     """Run the tests on what is published (or on `settings.at`)."""
-    raise NotImplementedError
+    from crannog.engine.published_tests import test_published
+
+    return test_published(project, settings, selection, listener)
+
+
+def _user_name() -> str:
+    from crannog.engine.session import user_name
+
+    return user_name()
+
+
+def _unchanged(model: ModelPlan) -> ModelResult:
+    return ModelResult(
+        name=model.name,
+        kind=model.kind,
+        status="unchanged",
+        action=model.action,
+        because=model.because,
+        reason=model.reason,
+        strategy=model.strategy,
+        inputs=model.inputs,
+        file=model.file,
+    )
+
+
+def _taken(result: ModelResult, because: str | None) -> ModelResult:
+    if because is None:
+        return result
+    return replace(
+        result, status="unchanged", action="skip", because=because, rows_added=0, rows_removed=0
+    )

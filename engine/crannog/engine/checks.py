@@ -131,9 +131,7 @@ def file_check(test: TestFile) -> Check:
         keys=test.keys,
         file=test.file.path,
         line=query.first_line,
-        place=Place(
-            query.text, query.path, executed=query.sql, origin=lambda at: at + start
-        ),
+        place=Place(query.text, query.path, executed=query.sql, origin=lambda at: at + start),
     )
 
 
@@ -149,7 +147,7 @@ class Checker:
     def __init__(
         self,
         lake: Lake,
-        duck: Duck,
+        duck: Callable[[], Duck],
         provide: Callable[[Scratch, Sequence[str]], None],
         variables: Mapping[str, object],
         run: str | None,
@@ -164,7 +162,7 @@ class Checker:
     def run(self, check: Check) -> TestResult:
         """Run one check; only an interrupt is raised."""
         try:
-            with self._duck.scratch() as scratch:
+            with self._duck().scratch() as scratch:
                 self._provide(scratch, check.keys)
                 scratch.search(check.schema, "main")
                 scratch.variables(self._variables)

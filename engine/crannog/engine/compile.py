@@ -314,9 +314,7 @@ def _with(
     *,
     text_changed: bool = False,
 ) -> Node:
-    return replace(
-        node, meaning=meaning, columns=columns, unfit=unfit, text_changed=text_changed
-    )
+    return replace(node, meaning=meaning, columns=columns, unfit=unfit, text_changed=text_changed)
 
 
 def _model_error(error: CrannogError) -> CrannogError:
@@ -333,4 +331,3 @@ def _model_error(error: CrannogError) -> CrannogError:
         length=error.length,
         source=error.source,
     )
-

@@ -64,9 +64,7 @@ class Decider:
             )
         )
 
-    def _moved(
-        self, node: Node, staged: Mapping[str, Pin], will: Mapping[str, str]
-    ) -> list[Moved]:
+    def _moved(self, node: Node, staged: Mapping[str, Pin], will: Mapping[str, str]) -> list[Moved]:
         if node.last is None:
             return []
         found = []
@@ -140,4 +138,3 @@ def _net(
 
 def _first(moved: list[Moved]) -> str:
     return ", ".join(str(each) for each in moved[:3])
-

@@ -158,7 +158,7 @@ def _read(role: str, file: ProjectFile) -> SourceFile:
         sha = hashlib.sha256(data).hexdigest()
         return SourceFile(role, file.shown, file.path, sha, table, data)
     try:
-        with open(file.path, "rb") as stream:  # noqa: PTH123 (seeds may be many)
+        with open(file.path, "rb") as stream:
             sha = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(

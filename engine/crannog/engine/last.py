@@ -17,7 +17,7 @@ from crannog.sql.refresh.reasons import Reason, ReasonCode
 if TYPE_CHECKING:
     from crannog.catalog.pins import Pin
     from crannog.catalog.state import Entry
-    from crannog.engine.compile import Node, Compiled
+    from crannog.engine.compile import Compiled, Node
     from crannog.engine.ground import Ground
 
 
@@ -136,7 +136,7 @@ def _around(compiled: Compiled, node: Node, record: JsonObject) -> Reason:
     columns = cast("dict[str, list[list[str]]]", record.get("input_columns", {}))
     for key in node.uses:
         difference = _difference(
-            {name: kind for name, kind in columns.get(key, ())},
+            {column[0]: column[1] for column in columns.get(key, ())},
             {column.name: column.type for column in compiled.columns(key)},
         )
         if difference is not None:

@@ -21,7 +21,7 @@ from crannog.engine.read import select_files
 from crannog.engine.seeds import seed_error, seed_query
 from crannog.engine.splice import Splice, splice
 from crannog.engine.write import write_files
-from crannog.errors import QueryError
+from crannog.errors import CrannogError, QueryError
 from crannog.names import TableName, literal
 from crannog.sql.tokens import Token, string_value
 
@@ -92,14 +92,37 @@ class Maker:
             rows_removed=0 if decision.action == "append" else old_rows,
         )
 
+    def verify(self, node: Node, pin: Pin) -> None:
+        """Compare a pin with a rebuild, as bags; a difference is an error."""
+        with self._scratch(node.key) as scratch:
+            for key in node.inputs:
+                self._table(scratch, key, None)
+            model = self.compiled.outline.texts.model(node.facts.path)
+            make = self._traveller(scratch, nothing=False)
+            text, _ = prepared(scratch, self._past, model, node.names, make)
+            scratch.search(node.facts.table.schema, "main")
+            scratch.variables(self.compiled.values(node.facts))
+            kept = self._select(pin, None)
+            sql = (
+                f"SELECT (SELECT count(*) FROM (({kept}) EXCEPT ALL ({text}\n))), "
+                f"(SELECT count(*) FROM (({text}\n) EXCEPT ALL ({kept})))"
+            )
+            extra, missing = scratch.fetchall(sql)[0]
+        if extra or missing:
+            raise CrannogError(
+                "not_equal",
+                f"{node.facts.name}: {missing} rows of a rebuild are missing, {extra} are too many",
+                hint="build it with --full, and report what the model does",
+                file=node.facts.path,
+                line=1,
+            )
+
     def provide(self, scratch: Scratch, keys: Sequence[str]) -> None:
         """Make tables in a scratch as this build has them, and the tables below views."""
         for key in through_views(keys, self.compiled.view_inputs):
             self._table(scratch, key, None)
 
-    def _table(
-        self, scratch: Scratch, key: str, files: Sequence[DataFile] | None
-    ) -> None:
+    def _table(self, scratch: Scratch, key: str, files: Sequence[DataFile] | None) -> None:
         table = self.compiled.table(key)
         if self.compiled.is_view(key):
             scratch.view(table, self._view_sql(scratch, key, nothing=files == ()))
@@ -154,7 +177,7 @@ class Maker:
         return self.lake.pin(node.last.entry)
 
     def _base(self, node: Node) -> Pin:
-        """Return what the new version goes on top of: the last one, or a table that is not there."""
+        """Return what the new version goes on top of; for a new table, one without a version."""
         base = self._last_pin(node)
         if base is None:
             id = uuid.uuid4().hex
@@ -183,9 +206,7 @@ class Maker:
             text, place = prepared(scratch, self._past, model, node.names, make)
             scratch.search(node.facts.table.schema, "main")
             scratch.variables(self.compiled.values(node.facts))
-            return write_files(
-                scratch, self.lake, text, base.location, columns, place=place
-            )
+            return write_files(scratch, self.lake, text, base.location, columns, place=place)
 
     def _write_seed(
         self, scratch: Scratch, node: Node, location: str, columns: Sequence[Column]
@@ -236,7 +257,8 @@ class Maker:
         return sum(self._pin(key).rows for key in node.inputs if key not in node.views)
 
     def _remember(self, node: Node, pin: Pin, files: Sequence[DataFile]) -> None:
-        assert pin.entry is not None and pin.location is not None
+        assert pin.entry is not None
+        assert pin.location is not None
         entry = staged_key(pin.location, pin.entry.version, pin.entry.uuid)
         keys = [f"{pin.location}/{file.path}" for file in files]
         with self._lock:

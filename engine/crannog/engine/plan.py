@@ -48,7 +48,7 @@ class Draft:
 def plan(
     project: Project,
     settings: Settings,
-    selection: Selection = Selection(),  # noqa: B008  (it is frozen)
+    selection: Selection = Selection(),
     *,
     full: bool = False,
     prune: bool = False,
@@ -76,7 +76,8 @@ def draft(
     prune: bool = False,
 ) -> Draft:
     """Plan, and keep what was found out on the way."""
-    if not full and ground.unchanged() and not _asks_for_state(selection):
+    drops = prune and ground.orphans and selection.everything
+    if not (full or drops or _asks_for_state(selection)) and ground.unchanged():
         return _nothing_changed(ground, selection, prune=prune)
     from crannog.engine.outline import outline, selected
 
@@ -101,9 +102,7 @@ def draft(
     decisions = decider.expected()
     models = [_model_plan(compiled, key, decision) for key, decision in decisions.items()]
     models += _orphans(ground, selection, prune=prune)
-    return Draft(
-        ground, _plan(ground, models, (), warnings), found, compiled, decider, decisions
-    )
+    return Draft(ground, _plan(ground, models, (), warnings), found, compiled, decider, decisions)
 
 
 def _plan(
@@ -195,8 +194,9 @@ def _rows(compiled: Compiled, node: Node, decision: Decision) -> int | None:
     """Return the rows that will be written: new input rows at most, or as many as there are now."""
     if node.kind == "view" or not decision.runs:
         return None
-    if decision.appended:
-        return sum(file.rows for files in decision.appended.values() for file in files)
+    if decision.action == "append":
+        known = [change.rows_added for change in decision.inputs]
+        return None if None in known else sum(filter(None, known))
     lake = compiled.ground.lake
     if node.last is None or lake is None or decision.action != "rebuild":
         return None
@@ -208,9 +208,9 @@ def _estimate(compiled: Compiled, node: Node, decision: Decision) -> float | Non
     lake = compiled.ground.lake
     if item is None or item.seconds is None or not decision.runs or lake is None:
         return None
-    if not decision.appended:
+    if decision.action != "append":
         return item.seconds
-    new = sum(file.rows for files in decision.appended.values() for file in files)
+    new = sum(change.rows_added or 0 for change in decision.inputs)
     whole = sum(lake.pin(ref.digest).rows for ref in item.inputs.values())
     return item.seconds * min(1.0, new / max(whole, 1))
 

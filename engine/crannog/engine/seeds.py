@@ -18,7 +18,9 @@ from crannog.names import did_you_mean, literal, quote
 _KEYS = ("types", "description", "owner", "key", "tags", "tests", "warn")
 _LINE = re.compile(r"\bLine: (\d+)")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
-_CSV = """quote = '"', escape = '"', skip = 0, header = true, strict_mode = true, sample_size = -1"""
+_CSV = (
+    """quote = '"', escape = '"', skip = 0, header = true, strict_mode = true, sample_size = -1"""
+)
 
 
 def seed_facts(file: SourceFile, files: Mapping[str, SourceFile]) -> Facts:
@@ -73,7 +75,9 @@ def seed_query(facts: Facts, absolute: str) -> str:
             pairs = ", ".join(f"{literal(n)}: {literal(t)}" for n, t in facts.types.items())
             options += f", types = {{{pairs}}}"
         return f"SELECT * FROM read_csv({path}, {options})"
-    call = f"read_parquet({path})" if ending == "parquet" else f"read_json({path}, sample_size = -1)"
+    call = f"read_json({path}, sample_size = -1)"
+    if ending == "parquet":
+        call = f"read_parquet({path})"
     if not facts.types:
         return f"SELECT * FROM {call}"
     casts = ", ".join(f"CAST({quote(n)} AS {t}) AS {quote(n)}" for n, t in facts.types.items())
@@ -125,7 +129,7 @@ def _delimiter(absolute: str, usual: str) -> str:
 def _open(absolute: str) -> TextIO:
     if absolute.lower().endswith(".gz"):
         return gzip.open(absolute, "rt", encoding="utf-8-sig", newline="")
-    return open(absolute, encoding="utf-8-sig", newline="")  # noqa: PTH123 SIM115
+    return open(absolute, encoding="utf-8-sig", newline="")
 
 
 def _stem(path: str) -> str:
@@ -135,7 +139,7 @@ def _stem(path: str) -> str:
 
 
 def _ending(path: str) -> str:
-    return path[len(_stem(path)) + 1 :].split(".")[0].lower()
+    return path[len(_stem(path)) + 1 :].partition(".")[0].lower()
 
 
 def _no_glob(path: str) -> str:

@@ -28,9 +28,7 @@ class Source:
     key: tuple[str, ...] = ()
 
 
-def read_sources(
-    files: Iterable[SourceFile], errors: list[CrannogError]
-) -> dict[str, Source]:
+def read_sources(files: Iterable[SourceFile], errors: list[CrannogError]) -> dict[str, Source]:
     """Read every file of `sources/`, by table key; what is wrong is added to `errors`."""
     found: dict[str, Source] = {}
     for file in files:

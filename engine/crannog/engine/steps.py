@@ -259,6 +259,7 @@ class BuildResult:
         previous: the head that it stands on, or None for the first commit of a lake.
         errors: all of them, the most important first; empty if all went well.
         texts: models whose text or header changed without a change of meaning.
+        tests: of loaded tables and of files of `tests/`; those of models are with the models.
     """
 
     lake: str
@@ -271,6 +272,7 @@ class BuildResult:
     texts: tuple[str, ...] = ()
     run: str | None = None
     seconds: float = 0.0
+    tests: tuple[TestResult, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -305,6 +307,7 @@ class BuildResult:
             "seconds": round(self.seconds, 3),
             "texts": list(self.texts),
             "models": [model.to_dict() for model in self.models],
+            "tests": [test.to_dict() for test in self.tests],
             "warnings": list(self.warnings),
         }
         return _with_errors(document, self.errors)

@@ -1,0 +1,244 @@
+"""Publishes what a build made as one commit; if the branch has moved, what is ours or theirs."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crannog.catalog.state import Changes
+from crannog.engine.last import input_refs
+from crannog.engine.manifest import InputRef, Item, Manifest, load_manifest, store_manifest
+from crannog.errors import ConflictError
+from crannog.names import TableName
+
+if TYPE_CHECKING:
+    from crannog.catalog.commit import Commit, Head
+    from crannog.catalog.lake import Lake
+    from crannog.catalog.pins import Pin
+    from crannog.catalog.state import Entry, State
+    from crannog.engine.compile import Compiled
+    from crannog.engine.run import Outcome
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Say who publishes, from which code and in which run."""
+
+    author: str
+    run: str
+    code: str | None
+
+
+class Publication:
+    """Hold what a build wants to publish, and after `publish` what came of it.
+
+    Args:
+        pruned: keys of tables without a file that are to be dropped.
+        tests: paths of files of `tests/` that pass.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        compiled: Compiled,
+        outcomes: Mapping[str, Outcome],
+        *,
+        pruned: Sequence[str] = (),
+        tests: Sequence[str] = (),
+    ) -> None:
+        self.lake = lake
+        self.compiled = compiled
+        self.ground = compiled.ground
+        self.outcomes = outcomes
+        self.pruned = pruned
+        self.tests = frozenset(tests)
+        self.taken: dict[str, str] = {}
+        self.published: set[str] = set()
+        self.texts: list[str] = []
+
+    def publish(self, branch: str, origin: Origin) -> Commit | None:
+        """Publish; None: there is nothing to publish."""
+        return self.lake.publish(
+            branch,
+            self._prepare,
+            author=origin.author,
+            message="",
+            cause="build",
+            project=self.ground.project,
+            code=origin.code,
+            run=origin.run,
+        )
+
+    def _prepare(self, head: Head, state: State) -> Changes | None:
+        del head
+        self.taken = self._taken(state)
+        pins: dict[str, Pin | None] = {
+            key: each.made.pin
+            for key, each in self.outcomes.items()
+            if each.fine and each.made is not None and key not in self.taken
+        }
+        self.published = {key for key in pins if self.outcomes[key].built}
+        self.texts = [
+            self.outcomes[key].node.facts.name
+            for key in pins
+            if self.outcomes[key].node.text_changed and key not in self.published
+        ]
+        dropped = [key for key in self.pruned if key in state.tables]
+        pins |= dict.fromkeys(dropped)
+        before = load_manifest(self.lake, state, self.ground.project)
+        manifest = self._manifest(before or Manifest(), state, dropped)
+        if not (self.published or self.texts or dropped) and self._same_tests(before, manifest):
+            return None
+        return Changes(
+            pins, {self.ground.project: store_manifest(self.lake, manifest)}, self._message(dropped)
+        )
+
+    def _taken(self, state: State) -> dict[str, str]:
+        """Return what is left out because somebody else has published it since, and why."""
+        taken: dict[str, str] = {}
+        for key, each in self.outcomes.items():
+            if not each.fine or each.made is None:
+                continue
+            was, now = self.ground.state.tables.get(key), state.tables.get(key)
+            below = [need for need in each.node.inputs if need in taken]
+            if (was and was.digest) != (now and now.digest):
+                taken[key] = self._theirs(each, each.made.pin, now)
+            elif below and each.built:
+                name = self.compiled.table(below[0])
+                taken[key] = f"{name} was taken from another build; the next one goes on from there"
+        return taken
+
+    def _theirs(self, each: Outcome, ours: Pin, now: Entry | None) -> str:
+        """Say from which commit a published version is taken, or refuse."""
+        name = each.node.facts.name
+        if now is not None:
+            theirs = self.lake.pin(now)
+            same = self._meaning(theirs) == each.node.meaning
+            if same and _at_or_past(input_refs(theirs), input_refs(ours)):
+                return f"taken from {now.commit[:7]}"
+            if not each.built:
+                return f"{name} was published by {now.commit[:7]} meanwhile"
+        raise ConflictError(
+            "published_meanwhile",
+            f"{name} was {'dropped' if now is None else 'published'} by somebody else meanwhile",
+            hint="build again: it starts from what is there now",
+        )
+
+    def _meaning(self, pin: Pin) -> object:
+        if pin.model is None:
+            return None
+        return self.lake.get_object("models", pin.model).get("meaning")
+
+    def _manifest(self, before: Manifest, state: State, dropped: Sequence[str]) -> Manifest:
+        items = {
+            key: item
+            for key, item in before.items.items()
+            if key in state.tables and key not in dropped
+        }
+        files = {path: sha for path, sha in before.files.items() if path in self.ground.files}
+        for key, each in self.outcomes.items():
+            if not each.fine or key in self.taken:
+                continue
+            item = self._item(key, each, items.get(key), state)
+            if item is not None:
+                items[key] = item
+                files |= self._files_of(each)
+        for path, file in self.ground.files.items():
+            if path in self.tests or file.role == "source":
+                files[path] = file.sha
+        return Manifest(items, files)
+
+    def _item(self, key: str, each: Outcome, old: Item | None, state: State) -> Item | None:
+        node = each.node
+        pin = each.made.pin if each.made is not None else None
+        entry = state.tables.get(key)
+        if pin is None and entry is None:
+            return None
+        if pin is None and entry is not None:
+            pin = self.lake.pin(entry) if old is None or old.digest != entry.digest else None
+        digest = self.lake.put_pin(pin) if pin is not None else old.digest if old else ""
+        inputs = input_refs(pin) if pin is not None else old.inputs if old else {}
+        took = round(each.seconds, 3) if each.built else None
+        return Item(
+            facts=node.facts,
+            digest=digest,
+            names=node.names,
+            inputs={k: self._now(k, ref, state) for k, ref in inputs.items() if k in node.inputs},
+            variables=self.compiled.variables_of(node.facts),
+            meaning=node.meaning,
+            seconds=took if took is not None else old.seconds if old is not None else None,
+        )
+
+    def _now(self, key: str, ref: InputRef, state: State) -> InputRef:
+        """Follow a view whose text changed and whose meaning did not."""
+        each = self.outcomes.get(key)
+        if ref.version is not None or each is None or key in self.taken:
+            return ref
+        entry = state.tables.get(key)
+        if each.made is not None and each.fine:
+            return replace(ref, digest=self.lake.put_pin(each.made.pin))
+        return replace(ref, digest=entry.digest) if entry is not None else ref
+
+    def _files_of(self, each: Outcome) -> dict[str, str]:
+        path = each.node.facts.path
+        files = {path: each.node.file.sha}
+        for beside in self.ground.files.values():
+            if beside.role == "types" and beside.table is not None:
+                if each.node.kind == "seed" and beside.table.key == each.node.key:
+                    files[beside.path] = beside.sha
+        return files
+
+    def _same_tests(self, before: Manifest | None, after: Manifest) -> bool:
+        """Whether only tests have nothing new to note; without a manifest nothing is noted."""
+        if before is None:
+            return True
+        roles = {path: file.role for path, file in self.ground.files.items()}
+        return all(
+            before.files.get(path) == sha
+            for path, sha in after.files.items()
+            if roles.get(path) in ("test", "source")
+        )
+
+    def _message(self, dropped: Sequence[str]) -> str:
+        built = [self.outcomes[k].node.facts.name for k in self.outcomes if k in self.published]
+        gone = [str(TableName.parse(key)) for key in dropped]
+        parts = [f"build {_listed(built)}"] if built else []
+        parts += [f"drop {_listed(gone)}"] if gone else []
+        parts += [f"note the text of {_listed(self.texts)}"] if self.texts and not parts else []
+        return "; ".join(parts) or "note the project's tests"
+
+
+def _at_or_past(theirs: Mapping[str, InputRef], ours: Mapping[str, InputRef]) -> bool:
+    """Whether each input of theirs is ours, or a later version of it."""
+    for key, ref in ours.items():
+        other = theirs.get(key)
+        if other is None or other.id != ref.id:
+            return False
+        if ref.version is None or other.version is None or ref.version == other.version:
+            if other.uuid != ref.uuid:
+                return False
+        elif other.version < ref.version:
+            return False
+    return True
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMED])
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
+
+
+def code_version(root: Path) -> str | None:
+    """Return the git commit of a project's folder, with `-dirty` if files differ; None: no git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -1,0 +1,370 @@
+"""Carries a plan out: every ready model at once, its tests on what was staged, then late tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from threading import Event as Flag
+from threading import Lock, Thread
+from typing import TYPE_CHECKING
+
+from crannog.engine.checks import Check, Checker, file_check, table_checks
+from crannog.engine.events import (
+    Listener,
+    ModelFinished,
+    ModelProgress,
+    ModelStarted,
+    RunStarted,
+)
+from crannog.engine.schedule import run_ready
+from crannog.engine.steps import ModelResult, TestResult
+from crannog.errors import CrannogError, Interrupted
+
+if TYPE_CHECKING:
+    from crannog.engine.compile import Compiled, Node
+    from crannog.engine.decide import Decider
+    from crannog.engine.make import Made, Maker
+    from crannog.engine.refresh import Decision
+
+SAMPLED = 0.25
+_SOURCE = "tests of "
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Say how one model ended.
+
+    Args:
+        made: its new pin, if it has one; published only with status ok.
+    """
+
+    node: Node
+    status: str
+    decision: Decision
+    made: Made | None = None
+    seconds: float = 0.0
+    tests: tuple[TestResult, ...] = ()
+    error: CrannogError | None = None
+
+    @property
+    def built(self) -> bool:
+        """Whether there is a new version of its rows."""
+        return self.made is not None and self.decision.runs
+
+    @property
+    def fine(self) -> bool:
+        """Whether what there is of it may be published and built upon."""
+        return self.status in ("ok", "unchanged")
+
+    def result(self) -> ModelResult:
+        """Return what the build tells about it."""
+        decision, made = self.decision, self.made
+        because = decision.because
+        if decision.action == "skip" and self.node.text_changed:
+            because = f"only the text of {self.node.facts.path} changed, not what it means"
+        entry_rows = made.pin.rows if made is not None and self.node.kind != "view" else None
+        return ModelResult(
+            name=self.node.facts.name,
+            kind=self.node.kind,
+            status=self.status,
+            action=decision.action,
+            because=because,
+            reason=decision.reason.code.value if decision.reason is not None else None,
+            strategy=decision.strategy,
+            inputs=decision.inputs,
+            rows_in=made.rows_in if made is not None else None,
+            rows_added=made.rows_added if made is not None else None,
+            rows_removed=made.rows_removed if made is not None else None,
+            rows=entry_rows,
+            seconds=self.seconds,
+            tests=self.tests,
+            error=self.error,
+            file=self.node.facts.path,
+        )
+
+
+class Run:
+    """Run the models of one build; nothing is visible to others yet.
+
+    Args:
+        verify: rebuild what was appended to, and compare.
+    """
+
+    def __init__(
+        self,
+        decider: Decider,
+        expected: dict[str, Decision],
+        maker: Maker,
+        checker: Checker,
+        listener: Listener,
+        *,
+        verify: bool = False,
+    ) -> None:
+        self.compiled: Compiled = decider.compiled
+        self.outcomes: dict[str, Outcome] = {}
+        self.tests: list[TestResult] = []
+        self.passed_files: set[str] = set()
+        self._decider = decider
+        self._expected = expected
+        self._maker = maker
+        self._checker = checker
+        self._listener = listener
+        self._verify = verify
+        self._late: list[tuple[Check, str | None]] = []
+        self._broken_sources: dict[str, CrannogError] = {}
+        self._lock = Lock()
+        self._done = 0
+        self._total = 0
+
+    def go(self, threads: int, stop: Callable[[], None]) -> None:
+        """Run everything that is to do."""
+        nodes = self.compiled.nodes
+        sources = self._sources_to_test()
+        graph = self.compiled.outline.graph
+        needs: dict[str, list[str]] = {_SOURCE + key: [] for key in sources}
+        for key, node in nodes.items():
+            tested = [_SOURCE + each for each in node.inputs if each in sources]
+            needs[key] = [*(need for need in graph.needs(key) if need in nodes), *tested]
+        self._total = len(sources) + sum(each.runs for each in self._expected.values())
+        self._listener(RunStarted("build", self._total))
+        with self._sampling():
+            run_ready(needs, self._step, threads=threads, stop=stop)
+            late = self._late_checks()
+            run_ready(
+                {str(number): () for number in range(len(late))},
+                lambda number: self._late_check(*late[int(number)]),
+                threads=threads,
+                stop=stop,
+            )
+        self._block_downstream()
+
+    @property
+    def errors(self) -> list[CrannogError]:
+        """Everything that went wrong, each once."""
+        found = [*self._broken_sources.values()]
+        found += [each.error for each in self.outcomes.values() if each.error is not None]
+        found += [each.error for each in self.tests if each.error is not None]
+        unique: dict[int, CrannogError] = {id(error): error for error in found}
+        return list(unique.values())
+
+    def _step(self, key: str) -> None:
+        if key.startswith(_SOURCE):
+            self._test_source(key.removeprefix(_SOURCE))
+            return
+        node = self.compiled.nodes[key]
+        started = time.monotonic()
+        expected = self._expected[key]
+        blocker = self._blocker(node)
+        if blocker is not None:
+            outcome = Outcome(node, "blocked", replace(expected, because=blocker))
+        else:
+            outcome = self._attempt(node, expected)
+        seconds = time.monotonic() - started
+        outcome = replace(outcome, seconds=seconds if outcome.decision.runs else 0.0)
+        with self._lock:
+            self.outcomes[key] = outcome
+        if expected.runs:
+            self._finished(outcome)
+
+    def _attempt(self, node: Node, expected: Decision) -> Outcome:
+        decision = expected
+        try:
+            if any(need in self._maker.staged for need in node.inputs):
+                decision = self._decider.decide(node, self._maker.staged)
+            if not decision.runs and not node.text_changed and not decision.inputs:
+                self._plan_late(node, changed=False)
+                return Outcome(node, "unchanged", decision)
+            if decision.runs:
+                self._listener(ModelStarted(node.facts.name, decision.action))
+            made = self._maker.make(node, decision)
+            self._maker.staged[node.key] = made.pin
+            if self._verify and decision.action == "append":
+                self._maker.verify(node, made.pin)
+            tests = self._header_tests(node, made, decision)
+        except Interrupted:
+            raise
+        except CrannogError as error:
+            return Outcome(node, "failed", decision, error=error)
+        failed = next((test for test in tests if not test.ok), None)
+        if failed is not None:
+            return Outcome(node, "failed", decision, made, 0.0, tests, failed.error)
+        return Outcome(node, "ok" if decision.runs else "unchanged", decision, made, 0.0, tests)
+
+    def _header_tests(self, node: Node, made: Made, decision: Decision) -> tuple[TestResult, ...]:
+        checks = self._plan_late(node, changed=decision.runs or node.text_changed, pin_of=made)
+        return tuple(self._checker.run(check) for check in checks)
+
+    def _plan_late(self, node: Node, *, changed: bool, pin_of: Made | None = None) -> list[Check]:
+        """Return the tests to run now; those that read other tables wait until all are made."""
+        facts = node.facts
+        if not facts.tests and not facts.warn:
+            return []
+        columns = [c.name for c in pin_of.pin.columns] if pin_of is not None else None
+        source = None if facts.kind == "seed" else node.file.text()
+        path = node.file.path
+        known = self.compiled.ground.known
+        checks = table_checks(facts.table, path, source, facts.tests, facts.warn, columns, known)
+        late = [check for check in checks if len(check.keys) > 1]
+        with self._lock:
+            self._late += [(check, node.key) for check in late]
+        return [check for check in checks if len(check.keys) == 1] if changed else []
+
+    def _late_checks(self) -> list[tuple[Check, str | None]]:
+        """Return the tests over several tables that something in this build concerns."""
+        ground = self.compiled.ground
+        changed = {
+            key for key, each in self.outcomes.items() if each.built or each.node.text_changed
+        }
+        unfit = {key for key, each in self.outcomes.items() if not each.fine}
+        available = set(ground.state.tables) | set(self._maker.staged)
+        found = [(check, key) for check, key in self._late if changed & set(check.keys)]
+        for test in self.compiled.outline.tests:
+            path = test.file.path
+            other = ground.manifest.files.get(path) != test.file.sha
+            if other or changed & set(test.keys):
+                found.append((file_check(test), None))
+            else:
+                self.passed_files.add(path)
+        return [
+            (check, key)
+            for check, key in found
+            if not unfit & set(check.keys) and set(check.keys) <= available
+        ]
+
+    def _late_check(self, check: Check, owner: str | None) -> None:
+        result = self._checker.run(check)
+        with self._lock:
+            if owner is None:
+                self.tests.append(result)
+            if owner is None and result.ok and check.file is not None:
+                self.passed_files.add(check.file)
+            concerned = (owner,) if owner is not None else check.keys
+            for key in concerned:
+                outcome = self.outcomes.get(key)
+                if outcome is None:
+                    continue
+                tests = (*outcome.tests, result) if owner is not None else outcome.tests
+                failed = not result.ok and (outcome.made is not None or owner is not None)
+                self.outcomes[key] = replace(
+                    outcome,
+                    tests=tests,
+                    status="failed" if failed else outcome.status,
+                    error=outcome.error or (result.error if failed else None),
+                )
+
+    def _block_downstream(self) -> None:
+        """Hold back what was made of a model whose late tests then failed."""
+        for key in self.compiled.nodes:
+            outcome = self.outcomes[key]
+            blocker = self._blocker(outcome.node) if outcome.fine and outcome.made else None
+            if blocker is not None:
+                decision = replace(outcome.decision, because=blocker)
+                self.outcomes[key] = replace(outcome, status="blocked", decision=decision)
+
+    def _blocker(self, node: Node) -> str | None:
+        for key in node.inputs:
+            error = self._broken_sources.get(key)
+            if error is not None:
+                return f"a test of {self.compiled.table(key)} failed"
+        for key in self.compiled.outline.graph.needs(node.key):
+            outcome = self.outcomes.get(key)
+            if outcome is not None and not outcome.fine:
+                return f"{outcome.node.facts.name} {outcome.status}"
+        return None
+
+    def _sources_to_test(self) -> set[str]:
+        """Return the loaded tables that a model reads which will run, or whose tests are new."""
+        ground = self.compiled.ground
+        found = set()
+        for key, source in self.compiled.outline.sources.items():
+            if key not in ground.state.tables or not (source.tests or source.warn):
+                continue
+            file = ground.files[source.path]
+            readers = [k for k, node in self.compiled.nodes.items() if key in node.inputs]
+            other = ground.manifest.files.get(source.path) != file.sha
+            if any(other or self._expected[reader].runs for reader in readers):
+                found.add(key)
+        return found
+
+    def _test_source(self, key: str) -> None:
+        source = self.compiled.outline.sources[key]
+        ground = self.compiled.ground
+        started = time.monotonic()
+        self._listener(ModelStarted(str(source.table), "test"))
+        assert ground.lake is not None
+        columns = [c.name for c in ground.lake.pin(ground.state.tables[key]).columns]
+        text = ground.files[source.path].text()
+        try:
+            checks = table_checks(
+                source.table, source.path, text, source.tests, source.warn, columns, ground.known
+            )
+            results = [self._checker.run(check) for check in checks]
+        except Interrupted:
+            raise
+        except CrannogError as error:
+            results = []
+            self._broken_sources[key] = error
+        failed = next((each for each in results if not each.ok), None)
+        with self._lock:
+            self.tests += results
+            self._done += 1
+            if failed is not None and failed.error is not None:
+                self._broken_sources[key] = failed.error
+        self._listener(
+            ModelFinished(
+                name=str(source.table),
+                status="failed" if key in self._broken_sources else "ok",
+                action="test",
+                seconds=time.monotonic() - started,
+                done=self._done,
+                total=self._total,
+                tests_passed=sum(each.ok for each in results),
+                tests_failed=sum(not each.ok for each in results),
+            )
+        )
+
+    def _finished(self, outcome: Outcome) -> None:
+        with self._lock:
+            self._done += 1
+            done = self._done
+        result = outcome.result()
+        detail = outcome.error.message.splitlines()[0] if outcome.error is not None else None
+        self._listener(
+            ModelFinished(
+                name=result.name,
+                status=outcome.status,
+                action=result.action,
+                seconds=outcome.seconds,
+                done=done,
+                total=self._total,
+                rows=result.rows,
+                rows_added=result.rows_added,
+                tests_passed=sum(test.ok for test in outcome.tests),
+                tests_failed=sum(not test.ok for test in outcome.tests),
+                detail=result.because if outcome.status == "blocked" else detail,
+            )
+        )
+
+    @contextmanager
+    def _sampling(self) -> Iterator[None]:
+        """Tell again and again how far each running model is."""
+        stopped = Flag()
+
+        def sample() -> None:
+            while not stopped.wait(SAMPLED):
+                for key, scratch in list(self._maker.running.items()):
+                    fraction = scratch.progress()
+                    name = self.compiled.nodes[key].facts.name
+                    self._listener(
+                        ModelProgress(name, fraction=fraction if fraction >= 0 else None)
+                    )
+
+        thread = Thread(target=sample, name="crannog-progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            thread.join()
