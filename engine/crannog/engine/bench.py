@@ -12,8 +12,16 @@ if TYPE_CHECKING:
     from crannog.engine.duck import Duck
 
 _AGGREGATES = """
-    SELECT DISTINCT lower(function_name) FROM duckdb_functions()
-    WHERE function_type IN ('aggregate', 'macro', 'table_macro')
+    WITH aggregates AS (
+        SELECT DISTINCT lower(function_name) AS name FROM duckdb_functions()
+        WHERE function_type = 'aggregate'
+    )
+    SELECT name FROM aggregates
+    UNION
+    SELECT lower(macros.function_name) FROM duckdb_functions() AS macros
+    WHERE macros.function_type = 'table_macro' OR macros.function_type = 'macro' AND EXISTS (
+        FROM aggregates WHERE contains(replace(macros.macro_definition, '"', ''), name || '(')
+    )
 """
 
 
@@ -51,7 +59,7 @@ class Bench:
             return self._duck
 
     def aggregates(self) -> frozenset[str]:
-        """Return the names of DuckDB's aggregates and macros."""
+        """Return the names of DuckDB's aggregates, and of macros that call one."""
         if self._aggregates is None:
             with self.duck().scratch() as scratch:
                 rows = scratch.fetchall(_AGGREGATES)
