@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-import pyarrow.parquet as parquet
+from pyarrow import parquet
 import pytest
 
 from crannog.catalog.store import ObjectInfo

@@ -49,7 +49,7 @@ def checkpoint_if_due(objects: Objects, pin: Pin) -> bool:
     if not isinstance(put, tuple) or pin.version is None:
         return False
     lowest, highest = put
-    if highest // CHECKPOINT_EVERY == (lowest - 1) // CHECKPOINT_EVERY or highest == 0:
+    if highest // CHECKPOINT_EVERY == max(lowest - 1, 0) // CHECKPOINT_EVERY:
         return False
     try:
         # deltalake costs 120 ms to import, which 19 commits of 20 need not pay.

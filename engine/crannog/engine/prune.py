@@ -312,7 +312,7 @@ def _one(
 
 def _constant(node: Node) -> Constant | None:
     if node.get("class") == "CAST" and not node.get("try_cast"):
-        wanted = _CLOCK_CASTS.get(str(cast(Node, node.get("type_expr") or {}).get("type_name")))
+        wanted = _CLOCK_CASTS.get(_type_name(node))
         inner = _constant(cast(Node, node["child"]))
         if wanted is None or inner is None or inner.kind != "text":
             return None
@@ -327,3 +327,7 @@ def _constant(node: Node) -> Constant | None:
     if found.get("kind") in ("INTEGER", "NUMERIC") and plain.isdecimal() and plain.isascii():
         return Constant(text, "number")
     return None
+
+
+def _type_name(node: Node) -> str:
+    return str(cast(Node, node.get("type_expr") or {}).get("type_name")).lower()
