@@ -27,15 +27,22 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress(output: Output) -> Iterator[Listener]:
-    """Give a listener that shows events for as long as the block runs."""
+def progress(output: Output, *, lines: bool = True) -> Iterator[Listener]:
+    """Give a listener that shows events for as long as the block runs.
+
+    Args:
+        output: where to show them.
+        lines: whether what ends leaves a line behind; live lines are shown anyway.
+    """
     if output.quiet:
         yield _silent
     elif output.err.color and not output.json:
-        with _live(output) as listener:
+        with _live(output, lines=lines) as listener:
             yield listener
-    else:
+    elif lines:
         yield _Plain(output).hear
+    else:
+        yield _silent
 
 
 def finished_line(event: ModelFinished, output: Output) -> str:
@@ -106,7 +113,7 @@ class _Plain:
 
 
 @contextmanager
-def _live(output: Output) -> Iterator[Listener]:
+def _live(output: Output, *, lines: bool) -> Iterator[Listener]:
     """Show one live line per running model or file."""
     # rich costs 200 ms to import, which only a terminal needs to pay.
     from rich.console import Console
@@ -123,13 +130,14 @@ def _live(output: Output) -> Iterator[Listener]:
         transient=True,
     )
     with bars:
-        yield _Live(output, bars).hear
+        yield _Live(output, bars, lines=lines).hear
 
 
 class _Live:
     """Keep rich's lines up to date."""
 
-    def __init__(self, output: Output, bars: Progress) -> None:
+    def __init__(self, output: Output, bars: Progress, *, lines: bool) -> None:
+        self._lines = lines
         self._output = output
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
@@ -152,7 +160,8 @@ class _Live:
                 self._start("", message)
             case RunStarted():
                 self._end("")
-        line = None if isinstance(event, Waiting) else line_for(event, self._output)
+        wanted = self._lines and not isinstance(event, Waiting)
+        line = line_for(event, self._output) if wanted else None
         if line is not None:
             from rich.text import Text
 

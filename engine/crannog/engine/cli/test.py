@@ -26,10 +26,10 @@ def run(options: argparse.Namespace) -> int:
     output = Output.of(options)
     project = required_project(options)
     settings = settings_of(options, project)
-    with progress(output) as listener:
+    with progress(output, lines=False) as listener:
         result = run_tests(project, settings, selection_of(options), listener=listener)
     for test in result.tests:
-        if output.verbose or test.status != "passed":
+        if test.status == "warned" or (test.status == "passed" and output.verbose):
             for line in test_lines(test, output):
                 output.line(line)
     output.line(result.summary)
@@ -40,7 +40,8 @@ def test_lines(test: TestResult, output: Output) -> list[str]:
     """Return what a test found, with a few of the rows that must not be there."""
     style = output.err
     paint = {"passed": style.green, "warned": style.yellow}.get(test.status, style.red)
-    found = "" if not test.failing_rows else f"  {test.failing_rows:,} failing rows"
+    rows = "1 row" if test.failing_rows == 1 else f"{test.failing_rows or 0:,} rows"
+    found = f"  {rows}" if test.failing_rows else ""
     place = "" if test.file is None else f"  {test.file}" + (f":{test.line}" if test.line else "")
     lines = [f"{paint(test.status)}  {test.model}: {test.test}{found}{place}"]
     if test.columns and test.sample:
