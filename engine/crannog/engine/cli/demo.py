@@ -64,7 +64,7 @@ def _play(output: Output, stage: Stage, session: Session) -> tuple[list[str], Bu
     if stage.later is None:
         output.line("\nThe history is too short for a second act: nothing arrives later.")
         return commits, built
-    output.line(f"\nLater {_count(len(stage.later.commits), 'commit')} more arrive.")
+    output.line(f"\nThen {_count(len(stage.later.commits), 'more commit')} arrive.{_late(stage)}")
     commits += _load(output, session, stage.later)
     built, second = _build(output, session)
     commits += second
@@ -90,13 +90,16 @@ def _load(output: Output, session: Session, part: Part) -> list[str]:
 
 def _build(output: Output, session: Session) -> tuple[BuildResult, list[str]]:
     """Build all models and say what was done with each, and why."""
+    from crannog.engine.render.width import cut
+
     built = session.build()
     built.raise_errors()
     models = built.to_dict()["models"]
     assert isinstance(models, list)
     output.line(f"\n  build {_count(len(models), 'model')}")
     for model in models:
-        output.line(f"    {model['name']:<24} {model['action']:<9} {_size(model)}")
+        line = f"    {model['name']:<24} {model['action']:<8} {_size(model):<12}  {_why(model)}"
+        output.line(cut(line, output.width).rstrip())
     if built.commit is None:
         output.line("  nothing to do: every model is up to date")
         return built, []
@@ -166,12 +169,21 @@ def _refuse_a_lake(options: argparse.Namespace) -> None:
             )
 
 
+def _late(stage: Stage) -> str:
+    """Say how many of the later commits were made before the earlier part ended."""
+    if late := stage.late:
+        return f" {late:,} of them were authored before the others ended: late data."
+    return ""
+
+
 def _size(model: Mapping[str, object]) -> str:
-    rows, added = model.get("rows"), model.get("rows_added")
-    if not isinstance(rows, int):
-        return ""
-    more = f"  (+{added:,})" if isinstance(added, int) and model["action"] == "append" else ""
-    return f"{_count(rows, 'row'):>12}{more}"
+    rows = model.get("rows")
+    return f"{_count(rows, 'row'):>12}" if isinstance(rows, int) else ""
+
+
+def _why(model: Mapping[str, object]) -> str:
+    """Say why something was done; the first time there is nothing to say."""
+    return "" if model["action"] == "create" else str(model.get("because") or "")
 
 
 def _count(number: int, noun: str) -> str:

@@ -65,6 +65,13 @@ class Stage:
         """Where the lake goes."""
         return self.folder / "lake"
 
+    @property
+    def late(self) -> int:
+        """How many commits of the later part were authored before the earlier part ended."""
+        end = self.earlier.commits[-1].committed_at
+        later = self.later.commits if self.later is not None else ()
+        return sum(commit.authored_at < end for commit in later)
+
 
 def free_folder(parent: Path) -> Path:
     """Return a folder in `parent` that does not exist yet."""
