@@ -102,11 +102,9 @@ class _Picker:
     def _pick(self, text: str) -> set[str]:
         term = parse(text)
         found = self._match(text, term)
-        if term.upstream:
-            found |= self.graph.upstream(found)
-        if term.downstream:
-            found |= self.graph.downstream(found)
-        return found & set(self.nodes)
+        upstream = self.graph.upstream(found) if term.upstream else set()
+        downstream = self.graph.downstream(found) if term.downstream else set()
+        return (found | upstream | downstream) & set(self.nodes)
 
     def _match(self, text: str, term: Term) -> set[str]:
         if term.method in self.states:

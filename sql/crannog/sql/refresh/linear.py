@@ -23,6 +23,7 @@ AGGREGATES = frozenset(
     quantile_disc regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy
     regr_syy reservoir_quantile sem skewness stddev stddev_pop stddev_samp string_agg sum
     sum_no_overflow sumkahan var_pop var_samp variance weighted_avg geomean geometric_mean wavg
+    combine_aggr decimal_average variant_group_array variant_group_object
     """.split()
 )
 _WORDS: dict[str, Reason] = {
