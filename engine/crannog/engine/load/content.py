@@ -87,7 +87,7 @@ class RejectLog:
         """Keep one line."""
         if self._stream is None:
             path = Path(self.path)
-            self._stream = path.open("a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+            self._stream = path.open("a", encoding="utf-8", errors="backslashreplace")
         kept = {"line": line, "reason": reason[:REASON_LENGTH], "raw": raw}
         self._stream.write(json.dumps(kept, ensure_ascii=False) + "\n")
         self.count += 1

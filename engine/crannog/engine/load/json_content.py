@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from crannog.engine.load.content import Desk, FileColumn, Fitted, Nothing, Place, RejectLog
+from crannog.engine.load.content import Desk, FileColumn, Fitted, Place, RejectLog, misfits
 from crannog.engine.load.detect import json_layout
-from crannog.engine.load.fit import Fit, json_fit, storable, typed_fit
+from crannog.engine.load.fit import WHOLE_IN_DOUBLE, Fit, json_fit, storable, typed_fit
 from crannog.engine.load.records import shown
 from crannog.engine.load.spool import Spooled, file_literal
 from crannog.engine.scratch import Scratch
@@ -41,14 +41,13 @@ class JsonContent:
 
     def relation(self, columns: Mapping[str, str] | None) -> str:
         """Return the reader of the file, with the columns of these types or all by inference."""
-        listed = ", columns={%s}" % ", ".join(  # noqa: UP031 (braces inside braces)
-            f"{literal(name)}: {literal(kind)}" for name, kind in (columns or {}).items()
-        )
+        named = (columns or {}).items()
+        pairs = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in named)
         infer = ", sample_size=-1, records=true, map_inference_threshold=-1"
         size = "" if self.longest is None else f", maximum_object_size={self.longest}"
         return (
             f"read_json({file_literal(self.path)}, format={literal(self.layout)}, compression='none'"
-            f"{listed if columns is not None else infer}{size})"
+            f"{infer if columns is None else f', columns={{{pairs}}}'}{size})"
         )
 
     def fitted(self, types: Mapping[str, str]) -> Fitted:
@@ -118,20 +117,19 @@ class JsonContent:
         return path
 
 
-def open_json(desk: Desk, spooled: Spooled, path: str, form: str) -> JsonContent | Nothing:
+def open_json(desk: Desk, spooled: Spooled, path: str, form: str) -> JsonContent:
     """Open a JSON file (`form` json: an array or lines; ndjson: lines) and check all of it."""
     layout = json_layout(path) if form == "json" else "newline_delimited"
     content = JsonContent(path, layout, desk.log())
     try:
         found = _described(desk.scratch, content)
     except CrannogError as error:
+        if error.code == "bad_json":
+            raise
         if layout != "newline_delimited":
             raise _broken(spooled, path, error) from error
         _mend(desk, content)
         found = _described(desk.scratch, content)
-    if found is None:
-        rejects = content.rejects
-        return Nothing(rejects)
     folded = [name.lower() for name, _ in found]
     content.sampled = len(set(_keys(desk.scratch, content, folded))) != len(folded)
     content.columns = tuple(
@@ -143,11 +141,62 @@ def open_json(desk: Desk, spooled: Spooled, path: str, form: str) -> JsonContent
         )
         for name, kind in found
     )
+    if not content.sampled:
+        _settle(desk.scratch, content)
     return content
 
 
-def _described(scratch: Scratch, content: JsonContent) -> list[tuple[str, str]] | None:
-    """Return names and types; None where there is no key in any object."""
+def _settle(scratch: Scratch, content: JsonContent) -> None:
+    """Correct two inferences of DuckDB that are too wide, or lose digits."""
+    content.columns = _not_so_huge(scratch, content)
+    doubles = [c.name for c in content.columns if c.type == "DOUBLE" and not c.given]
+    if not doubles:
+        return
+    large = ", ".join(
+        f"count(*) FILTER (WHERE abs({quote(n)}) >= {WHOLE_IN_DOUBLE})" for n in doubles
+    )
+    read = content.relation(dict.fromkeys(doubles, "DOUBLE"))
+    counts = scratch.fetchall(f"SELECT {large} FROM {read}")[0]
+    doubtful = {name for name, number in zip(doubles, counts, strict=True) if number}
+    if not doubtful:
+        return
+    kept = content.columns
+    content.columns = tuple(
+        replace(c, type="JSON") if c.name in doubtful else c for c in content.columns
+    )
+    types = dict.fromkeys(doubtful, "VARCHAR")
+    for kind in ("DECIMAL(38,0)", "DOUBLE"):
+        bad = misfits(scratch, content, dict.fromkeys(doubtful, kind))
+        types |= {name: kind for name in doubtful if name not in bad}
+    content.columns = tuple(replace(c, type=types.get(c.name, c.type)) for c in kept)
+
+
+def _not_so_huge(scratch: Scratch, content: JsonContent) -> tuple[FileColumn, ...]:
+    """Return the columns with BIGINT where negative beside positive numbers seemed HUGEINT."""
+    smaller = tuple(
+        c if c.given else replace(c, type=c.type.replace("DECIMAL(38,0)", "BIGINT"))
+        for c in content.columns
+    )
+    reads = {c.name: c.type for c, old in zip(smaller, content.columns, strict=True) if c != old}
+    if not reads:
+        return content.columns
+    counted = ", ".join(f"count({quote(name)})" for name in reads)
+    try:
+        scratch.execute(f"SELECT {counted} FROM {content.relation(reads)}")
+    except CrannogError:
+        if len(reads) == 1:
+            return content.columns
+        kept = []
+        for old in content.columns:
+            content.columns, whole = (old,), content.columns
+            kept += _not_so_huge(scratch, content)
+            content.columns = whole
+        return tuple(kept)
+    return smaller
+
+
+def _described(scratch: Scratch, content: JsonContent) -> list[tuple[str, str]]:
+    """Return names and types of all keys of all objects."""
     try:
         return scratch.describe(f"SELECT * FROM {content.relation(None)}")
     except CrannogError as error:
@@ -156,10 +205,20 @@ def _described(scratch: Scratch, content: JsonContent) -> list[tuple[str, str]] 
             return _described(scratch, content)
         if "expected records" not in error.message:
             raise
-        kinds = "count(*) FILTER (WHERE json_type(json) <> 'OBJECT')"
-        if scratch.fetchall(f"SELECT {kinds} FROM {content.objects()}")[0][0]:
+        kinds = (
+            "count(*) FILTER (WHERE json_type(json) <> 'OBJECT'), "
+            "count(*) FILTER (WHERE len(json_keys(json)) > 0)"
+        )
+        others, filled = scratch.fetchall(f"SELECT {kinds} FROM {content.objects()}")[0]
+        if not others and filled:
+            raise CrannogError(
+                "bad_json",
+                "an object has a key without a name, which cannot become a column",
+                hint="rename the key",
+            ) from error
+        if others:
             raise
-        return None
+        return []
 
 
 def _keys(scratch: Scratch, content: JsonContent, folded: list[str]) -> list[str]:

@@ -251,12 +251,6 @@ class _Load:
         spooled.check()
         task.structured = form in ("csv", "tsv", "parquet")
         task.content = content
-        if target.pin is None and not content.columns and not content.rejects.count:
-            raise CrannogError(
-                "empty_file",
-                f"{task.shown!r} is empty: it does not say which columns {self.table} has",
-                hint="load a file with a header or rows first",
-            )
 
     def _check_types(self, tasks: Sequence[Task]) -> None:
         """Refuse a type for a column that no file has."""

@@ -183,6 +183,8 @@ class Publication:
         )
         schema = planner.schema(good(self.tasks))
         if not schema.columns:
+            for task in good(self.tasks):
+                task.fail(_empty(task, self.table))
             return Written(target, schema)
         key = self.options.key or (() if target.pin is None else target.pin.key)
         if good(self.tasks):
@@ -345,6 +347,14 @@ def replace_pin(written: Target, now: Target) -> Target:
     if now.pin is not None:
         return now
     return written
+
+
+def _empty(task: Task, table: TableName) -> CrannogError:
+    return CrannogError(
+        "empty_file",
+        f"{task.shown!r} does not say which columns {table} has: there is nothing in it",
+        hint="load a file with a header or rows first",
+    )
 
 
 def _paths(entry: FileEntry) -> set[str]:
