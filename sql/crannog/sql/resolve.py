@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from crannog.errors import CrannogError
 from crannog.names import TableName, closest
 from crannog.sql.graph import Graph
 from crannog.sql.places import NOWHERE, Source
-from crannog.sql.references import Reference
+
+if TYPE_CHECKING:
+    # Not at run time: a build with nothing to do resolves names and reads no SQL.
+    from crannog.sql.references import Reference
 
 
 @dataclass(frozen=True, slots=True)
