@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
@@ -19,8 +20,7 @@ _LETTER = (
 _WORD = f"[{_LETTER}][{_LETTER}0-9$]*"
 _TAG = f"[{_LETTER}][{_LETTER}0-9]*"
 
-_TOKEN = re.compile(
-    rf"""
+_TOKEN = rf"""
       [{_BLANK}]+
     | (?P<comment>--[^\n\r]*)
     | (?P<block>/\*)
@@ -35,9 +35,7 @@ _TOKEN = re.compile(
     | (?P<op>->>|->|::|:=|=>|<=>|<=|>=|<>|!=|==|\|\||//(?!\*)|\*\*|\^@|<<|>>|@>|<@|&&
         |!~~\*|!~~|!~\*|!~|~~~|~~\*|~~|~\*|[^'"])
     | (?P<open>['"])
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -75,7 +73,7 @@ def tokenize(text: str, *, lenient: bool = False, source: Source = NOWHERE) -> l
     """
     tokens: list[Token] = []
     add = tokens.append
-    match = _TOKEN.match
+    match = _pattern().match
     at, size = 0, len(text)
     while at < size:
         found = match(text, at)
@@ -179,6 +177,12 @@ def _long_token(
             )
         end = len(text)
     return Token(kind, text[at:end], at, end)
+
+
+@functools.cache
+def _pattern() -> re.Pattern[str]:
+    # Compiled at the first text, as a build with nothing to do has none.
+    return re.compile(_TOKEN, re.VERBOSE | re.DOTALL)
 
 
 _CLOSE = {"block": "close it with */ (block comments nest)"}
