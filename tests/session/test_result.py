@@ -41,9 +41,7 @@ def test_a_result_stays_as_it_was_when_it_was_made(
 
 
 @pytest.mark.parametrize("first", ["rows", "arrow"])
-def test_what_was_seen_once_is_seen_again(
-    session: Session, orders: list[str], first: str
-) -> None:
+def test_what_was_seen_once_is_seen_again(session: Session, orders: list[str], first: str) -> None:
     result = query(session, "SELECT random() AS x, uuid() AS u, id FROM raw.orders")
     if first == "arrow":
         seen = result.arrow().column("x").to_pylist()
@@ -164,16 +162,21 @@ def test_times_are_utc(session: Session, orders: list[str]) -> None:
         "(TIMESTAMPTZ '2026-01-31 23:30:00+00')::DATE",
     ).fetchall()
     assert zoned == datetime(2026, 1, 31, 8, tzinfo=UTC)
-    assert (plain, day) == (datetime(2026, 1, 31, 10), date(2026, 1, 31))
+    assert (str(plain), day) == ("2026-01-31 10:00:00", date(2026, 1, 31))
 
 
 def test_a_result_shows_itself(session: Session, orders: list[str]) -> None:
     result = query(session, "SELECT id, nullif(customer, 'bob') AS who FROM raw.orders ORDER BY id")
     shown = repr(result)
-    assert "who" in shown and "VARCHAR" in shown and "NULL" in shown and "3 rows" in shown
+    assert "who" in shown
+    assert "VARCHAR" in shown
+    assert "NULL" in shown
+    assert "3 rows" in shown
     page = query(session, "SELECT '<b>' AS x, NULL AS n")._repr_html_()
-    assert "&lt;b&gt;" in page and '<td class="null">NULL</td>' in page
-    assert orders[-1] in page and "VARCHAR" in page
+    assert "&lt;b&gt;" in page
+    assert '<td class="null">NULL</td>' in page
+    assert orders[-1] in page
+    assert "VARCHAR" in page
     assert "1,000 rows, the first 40 shown" in repr(query(session, "FROM range(1000)"))
 
 
@@ -193,4 +196,5 @@ def test_outcomes_say_what_was_done(session: Session, orders: list[str], run: Ru
     assert run("DROP TABLE IF EXISTS nope").to_dict()["commit"] is None
     assert run("CREATE TABLE IF NOT EXISTS raw.orders (x INTEGER)").commit is None
     named = run("CREATE TABLE t AS SELECT count(*), 1 AS x FROM raw.orders")
-    assert len(named.warnings) == 1 and "count_star" in named.warnings[0]
+    assert len(named.warnings) == 1
+    assert "count_star" in named.warnings[0]

@@ -20,14 +20,20 @@ Run = Callable[..., Outcome]
 
 def refused(session: Session, text: str, params: object = None) -> CrannogError:
     with pytest.raises(CrannogError) as caught:
-        found = session.sql(text, params)  # type: ignore[arg-type]
-        if isinstance(found, Result):
-            found.fetchall()
+        _run_all(session, text, params)
     return caught.value
 
 
+def _run_all(session: Session, text: str, params: object) -> None:
+    found = session.sql(text, params)  # type: ignore[arg-type]
+    if isinstance(found, Result):
+        found.fetchall()
+
+
 def pointed_at(error: CrannogError) -> str:
-    assert error.source is not None and error.line is not None and error.column is not None
+    assert error.source is not None
+    assert error.line is not None
+    assert error.column is not None
     line = error.source.split("\n")[error.line - 1]
     return line[error.column - 1 : error.column - 1 + (error.length or 1)]
 
@@ -51,12 +57,12 @@ def test_reading_a_lake_that_is_not_there_is_an_error(session: Session) -> None:
 def test_names_compare_without_case_and_may_be_odd(rows: Rows, run: Run) -> None:
     run('CREATE TABLE "Odd Schema"."My.Table" ("Select" INTEGER, "äé" VARCHAR)')
     run('INSERT INTO "odd schema"."MY.TABLE" VALUES (1, \'x\')')
-    assert rows('SELECT "select", t."ÄÉ" FROM "ODD SCHEMA"."my.table" AS t'.replace("ÄÉ", "äé")) == [
-        (1, "x")
-    ]
+    assert rows(
+        'SELECT "select", t."ÄÉ" FROM "ODD SCHEMA"."my.table" AS t'.replace("ÄÉ", "äé")
+    ) == [(1, "x")]
     run('CREATE TABLE "order" (a INTEGER)')
     assert rows('SELECT count(*) FROM "order"') == [(0,)]
-    assert rows("SHOW TABLES FROM \"Odd Schema\"") == [("Odd Schema", "My.Table", "table")]
+    assert rows('SHOW TABLES FROM "Odd Schema"') == [("Odd Schema", "My.Table", "table")]
 
 
 @pytest.mark.parametrize("schema", ["temp", "system", "memory", "q1", "public", "pg"])
@@ -79,7 +85,9 @@ def test_ctes_aliases_and_columns_hide_tables_as_in_duckdb(rows: Rows, run: Run)
     assert rows("WITH t AS (SELECT a + 10 AS a FROM t) SELECT a FROM t") == [(11,)]
     assert rows("SELECT t.t FROM (SELECT 5 AS t) AS t") == [(5,)]
     assert rows("SELECT t FROM (SELECT 5 AS t)") == [(5,)]
-    assert rows("SELECT x.a FROM t AS x WHERE EXISTS (SELECT 1 FROM main.t WHERE a = x.a)") == [(1,)]
+    assert rows("SELECT x.a FROM t AS x WHERE EXISTS (SELECT 1 FROM main.t WHERE a = x.a)") == [
+        (1,)
+    ]
     assert rows("FROM 't'") == [(1,)]
     assert rows("FROM query('SELECT a + 1 FROM t')") == [(2,)]
     assert rows("FROM query_table('t')") == [(1,)]
@@ -224,7 +232,8 @@ def test_a_session_at_a_branch_stays_where_it_first_looked(
     before = frozen.sql("SELECT count(*) FROM raw.orders")
     run("INSERT INTO raw.orders VALUES (4, 'x', 1)")
     after = frozen.sql("SELECT count(*) FROM raw.orders")
-    assert isinstance(before, Result) and isinstance(after, Result)
+    assert isinstance(before, Result)
+    assert isinstance(after, Result)
     assert before.fetchall() == after.fetchall() == [(3,)]
 
 
@@ -234,7 +243,8 @@ def test_a_branch_is_written_without_moving_main(
     session.lake.create_branch("dev", session.head())
     dev = session.branch("dev")
     done = dev.sql("INSERT INTO raw.orders VALUES (4, 'x', 1)")
-    assert isinstance(done, Outcome) and done.commit == dev.head().id
+    assert isinstance(done, Outcome)
+    assert done.commit == dev.head().id
     assert rows("SELECT count(*) FROM raw.orders") == [(3,)]
     assert rows("SELECT count(*) FROM raw.orders AT (BRANCH => 'dev')") == [(4,)]
     assert refused(session.branch("dve"), "SELECT 1").code == "unknown_branch"
@@ -342,7 +352,10 @@ def test_a_lake_of_a_thousand_tables_makes_views_only_of_those_named(
 
     pin = session.lake.pin(session.reading().state.tables["raw.orders"])
     assert isinstance(pin, Pin)
-    many = {f"m.t{n}": Pin(id=f"{n:032x}", name=f"m.t{n}", kind="view", text="broken (") for n in range(1000)}
+    many = {
+        f"m.t{n}": Pin(id=f"{n:032x}", name=f"m.t{n}", kind="view", text="broken (")
+        for n in range(1000)
+    }
     session.lake.publish(
         "main", lambda head, state: Changes(many), author="ann", message="many", cause="edit"
     )

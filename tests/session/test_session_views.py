@@ -70,7 +70,7 @@ def test_a_view_may_travel_in_time(session: Session, rows: Rows, run: Run) -> No
     run("CREATE TABLE raw.t AS SELECT 1 AS a")
     run("INSERT INTO raw.t VALUES (2)")
     make_view(session, "then", "SELECT sum(a) AS s FROM raw.t AT (VERSION => 0)")
-    assert rows("SELECT s, (SELECT sum(a) FROM raw.t) FROM \"then\"") == [(1, 3)]
+    assert rows('SELECT s, (SELECT sum(a) FROM raw.t) FROM "then"') == [(1, 3)]
 
 
 def test_views_and_system_tables_know_of_each_other(rows: Rows, views: None) -> None:
@@ -86,7 +86,8 @@ def test_a_view_that_lost_its_input_says_which_view(
     with pytest.raises(QueryError) as caught:
         session.sql("SELECT 1, 2, 3 FROM marts.both")
     assert caught.value.code == "broken_view"
-    assert "marts.v" in caught.value.message and "raw.orders" in caught.value.message
+    assert "marts.v" in caught.value.message
+    assert "raw.orders" in caught.value.message
 
 
 @pytest.mark.parametrize("text", ["INSERT INTO marts.v VALUES (1)", "DROP TABLE marts.v"])

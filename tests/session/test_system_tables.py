@@ -60,9 +60,7 @@ def test_system_tables_are_of_the_state_that_is_read(
     assert past.fetchall() == [(3,)]
 
 
-def test_information_schema_is_of_the_lake_alone(
-    rows: Rows, run: Run, orders: list[str]
-) -> None:
+def test_information_schema_is_of_the_lake_alone(rows: Rows, run: Run, orders: list[str]) -> None:
     assert rows(
         "SELECT table_catalog, table_schema, table_name, table_type FROM information_schema.tables"
     ) == [("crannog", "raw", "orders", "BASE TABLE")]

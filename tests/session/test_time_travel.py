@@ -78,9 +78,9 @@ def test_states_meet_in_one_query(rows: Rows, history: list[str]) -> None:
         ORDER BY now.id
         """
     ) == [(1, 1, 10), (2, 2, 20.5), (3, None, 30)]
-    assert rows(
-        "SELECT id FROM raw.orders EXCEPT SELECT id FROM raw.orders AT (TAG => 'two')"
-    ) == [(3,)]
+    assert rows("SELECT id FROM raw.orders EXCEPT SELECT id FROM raw.orders AT (TAG => 'two')") == [
+        (3,)
+    ]
     assert rows("WITH w AS (FROM raw.orders AT (VERSION => 1) x(a, b)) SELECT max(a) FROM w") == [
         (2,)
     ]
@@ -156,5 +156,6 @@ def test_writes_read_the_past(rows: Rows, run: Run, history: list[str]) -> None:
 
 def test_commit_times_grow_whatever_the_clock_does(session: Session, history: list[str]) -> None:
     times = [commit.time for commit in session.lake.history(session.head())]
-    assert times == sorted(times, reverse=True) and len(set(times)) == len(times)
+    assert times == sorted(times, reverse=True)
+    assert len(set(times)) == len(times)
     assert times[0] <= datetime.now(UTC) + timedelta(seconds=1)

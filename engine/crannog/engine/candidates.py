@@ -25,10 +25,10 @@ class Candidates:
     pairs: dict[tuple[str, str], TableName] = field(default_factory=dict)
     inside: bool = False
 
-    def keys(self) -> Iterator[str]:
+    def table_keys(self) -> Iterator[str]:
         """Yield the keys that a state may have; a bare name means a table of main.
 
-        >>> list(candidates(code_tokens('FROM raw.o JOIN x')).keys())
+        >>> list(candidates(code_tokens('FROM raw.o JOIN x')).table_keys())
         ['main.from', 'main.raw', 'main.o', 'main.join', 'main.x', 'raw.o']
         """
         for name in self.bare.values():

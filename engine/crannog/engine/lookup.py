@@ -93,7 +93,7 @@ class Lookup:
     def _provide(self, names: Candidates, text: str) -> None:
         """Make what the names may mean: tables and views of this state, system tables."""
         tables = self.at.state.tables
-        found = {key: tables[key] for key in names.keys() if key in tables}
+        found = {key: tables[key] for key in names.table_keys() if key in tables}
         # A view may read the same table: then all of its files are needed.
         alone = not names.inside and all(entry.kind != "view" for entry in found.values())
         for key, entry in found.items():

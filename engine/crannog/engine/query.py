@@ -45,6 +45,7 @@ class Query:
         self._file = file
         self._lock = RLock()
         self._kept: str | None = None
+        self._idle: Scratch | None = lookup.scratch
         self.commit = lookup.at.commit.id
         try:
             lookup.scratch.variables(variables)
@@ -65,13 +66,13 @@ class Query:
 
         sql, params = self._now(_as_it_is)
         place = self._spliced.place(sql, self._file)
-        twin = self._twin()
+        cursor = self._taken()
         try:
-            inner = twin.reader(sql, params, batch_rows=batch_rows, place=place)
+            inner = cursor.reader(sql, params, batch_rows=batch_rows, place=place)
         except BaseException:
-            twin.close()
+            self._give_back(cursor, clean=False)
             raise
-        batches = self._batches(inner, twin, place)
+        batches = self._batches(inner, cursor, place)
         return pyarrow.RecordBatchReader.from_batches(inner.schema, batches)
 
     def rows(self, wrap: Callable[[str], str] | None = None) -> Iterator[tuple[object, ...]]:
@@ -79,8 +80,12 @@ class Query:
         return self._streamed(*self._now(wrap or _as_it_is))
 
     def _streamed(self, sql: str, params: Parameters | None) -> Iterator[tuple[object, ...]]:
-        with self._twin() as twin:
-            yield from twin.rows(sql, params, place=self._spliced.place(sql, self._file))
+        cursor, done = self._taken(), False
+        try:
+            yield from cursor.rows(sql, params, place=self._spliced.place(sql, self._file))
+            done = True
+        finally:
+            self._give_back(cursor, clean=done)
 
     def _now(self, wrap: Callable[[str], str]) -> tuple[str, Parameters | None]:
         """Return the SQL that gives the rows now, the query or what it was kept in."""
@@ -99,41 +104,65 @@ class Query:
         with self._lock:
             if self._kept is not None:
                 return
-            names = [f"c{index}" for index in range(len(self.columns))]
-            scratch = self._lookup.scratch
-            place = f"{quote(scratch.name)}.{_ROWS.sql}"
-            if table is not None:
-                kinds = [kind for _, kind in self.columns]
-                with suppress(QueryError):  # a type that Arrow does not give back: run it again
-                    scratch.table(_ROWS, dict(zip(names, kinds, strict=True)), table)
-                    self._kept = place
-                    return
-            sql = f"CREATE TABLE {place} ({', '.join(names)}) AS\n{self._spliced.text}"
-            scratch.execute(sql, self._params, place=self._spliced.place(sql, self._file))
-            self._kept = place
+            cursor, done = self._taken(), False
+            try:
+                self._kept = self._keep_in(cursor, table)
+                done = True
+            finally:
+                self._give_back(cursor, clean=done)
+
+    def _keep_in(self, cursor: Scratch, table: pyarrow.Table | None) -> str:
+        names = [f"c{index}" for index in range(len(self.columns))]
+        place = f"{quote(cursor.name)}.{_ROWS.sql}"
+        if table is not None:
+            kinds = [kind for _, kind in self.columns]
+            with suppress(QueryError):  # a type that Arrow does not give back: run it again
+                cursor.table(_ROWS, dict(zip(names, kinds, strict=True)), table)
+                return place
+        sql = f"CREATE TABLE {place} ({', '.join(names)}) AS\n{self._spliced.text}"
+        cursor.execute(sql, self._params, place=self._spliced.place(sql, self._file))
+        return place
 
     def close(self) -> None:
         """Drop the views and the rows that were kept."""
         self._lookup.close()
 
-    def _twin(self) -> Scratch:
-        twin = self._lookup.duck.scratch()
-        path = f"{self._lookup.scratch.name}.main"
-        twin.execute(f"SET search_path = '{path}'")
-        twin.variables(self._variables)
-        return twin
+    def _taken(self) -> Scratch:
+        """Take the cursor that is idle, or make another on the same views."""
+        with self._lock:
+            idle, self._idle = self._idle, None
+        if idle is not None:
+            return idle
+        made = self._lookup.duck.scratch()
+        self._lookup.others.append(made)
+        made.execute(f"SET search_path = '{self._lookup.scratch.name}.main'")
+        made.variables(self._variables)
+        return made
+
+    def _give_back(self, cursor: Scratch, *, clean: bool) -> None:
+        """Keep a cursor for the next run; one with a result that was left open is of no use."""
+        with self._lock:
+            if clean and self._idle is None:
+                self._idle = cursor
+            elif cursor is not self._lookup.scratch and not self._holds_rows(cursor):
+                cursor.close()
+
+    def _holds_rows(self, cursor: Scratch) -> bool:
+        return self._kept is not None and self._kept.startswith(f"{quote(cursor.name)}.")
 
     def _batches(
-        self, stream: pyarrow.RecordBatchReader, twin: Scratch, place: Place
+        self, stream: pyarrow.RecordBatchReader, cursor: Scratch, place: Place
     ) -> Iterator[pyarrow.RecordBatch]:
+        done = False
         try:
             yield from stream
+            done = True
         except (CrannogError, GeneratorExit):
             raise
         except (Exception, KeyboardInterrupt) as error:
             raise translated(error, place) from error
         finally:
-            twin.close()
+            self._give_back(cursor, clean=done)
 
 
 def _as_it_is(text: str) -> str:
