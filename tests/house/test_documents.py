@@ -41,7 +41,9 @@ def test_a_result_is_printed_on_the_first_screen_of_the_readme():
 
 
 def test_the_changelog_knows_this_version():
-    version = re.search(r'"(.+)"', (ROOT / "engine/crannog/engine/version.py").read_text())
+    version = re.search(
+        r'VERSION = "(.+)"', (ROOT / "engine/crannog/engine/version.py").read_text()
+    )
     assert version is not None
     assert f"## [{version.group(1)}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 

@@ -24,7 +24,7 @@ print(json.dumps([code or 0, [name for name in heavy if name in sys.modules]]), 
 """
 VERBS = (
     "init load plan build test sql log show tables describe branch tag merge export settings demo"
-)
+).split()
 
 
 def imported(*words: str, cwd: object = None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import math
 import re
 import shutil
@@ -98,14 +99,13 @@ def _close(one: tuple[float, ...], two: tuple[float, ...]) -> bool:
 
 
 def write_project(folder: Path, suite: Suite, lake: str, storage: Mapping[str, object]) -> None:
-    """Declare every query as a model."""
+    """Declare every query as a model; secrets come from the environment, as they must."""
     models = folder / "models" / suite.name
     models.mkdir(parents=True)
     lines = [f'name = "{suite.name}"', "[lake]", f'url = "{lake}"', "[storage]"]
-    lines += [
-        f"{name} = {str(value).lower() if isinstance(value, bool) else repr(value)}"
-        for name, value in storage.items()
-    ]
+    for name, value in storage.items():
+        secret = f"${{env:AWS_{name.upper()}}}" if "access_key" in name else value
+        lines.append(f"{name} = {json.dumps(secret)}")
     (folder / "crannog.toml").write_text("\n".join(lines) + "\n")
     for number, text in suite.queries().items():
         (models / f"q{number:02}.sql").write_text(text)

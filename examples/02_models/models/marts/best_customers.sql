@@ -1,13 +1,10 @@
 -- The best customer of each country.
-SELECT country, name, spent
-FROM (
-    SELECT
-        customers.country,
-        customers.name,
-        sum(amount) AS spent,
-        row_number() OVER (PARTITION BY customers.country ORDER BY sum(amount) DESC, name) AS place
+WITH spending AS (
+    SELECT customers.country, customers.name, sum(amount) AS spent
     FROM staging.orders
     JOIN raw.customers USING (customer_id)
-    GROUP BY ALL
+    GROUP BY customers.country, customers.name
 )
-WHERE place = 1
+SELECT country, name, spent
+FROM spending
+QUALIFY row_number() OVER (PARTITION BY country ORDER BY spent DESC, name) = 1
