@@ -102,15 +102,23 @@ def test_an_unknown_selection_says_what_was_meant(shop):
 
 def test_a_bad_test_is_found_before_anything_runs(shop):
     shop.model("marts.totals", '-- model:\n-- tests = ["unique(custmer)"]\nSELECT 1 AS customer')
-    result = shop.build()
+    result = shop.plan()
     assert places(result) == [("bad_test", "models/marts/totals.sql", 2, 14)]
-    assert result.error.exit_code == 2
+    assert result.errors[0].exit_code == 2
 
 
 def test_a_condition_that_cannot_be_bound_points_into_the_header(shop):
     shop.model("marts.totals", '-- model:\n-- tests = ["a > 0", "nope > 1"]\nSELECT 1 AS a')
-    result = shop.build()
+    result = shop.plan()
     assert places(result) == [("unknown_column", "models/marts/totals.sql", 2, 23)]
+    assert result.errors[0].exit_code == 2
+
+
+def test_a_file_of_tests_that_cannot_be_bound_is_found_by_the_plan(shop):
+    shop.file("tests/x.sql", "SELECT *\nFROM marts.totals\nWHERE nope")
+    result = shop.plan()
+    assert places(result) == [("unknown_column", "tests/x.sql", 3, 7)]
+    assert result.errors[0].exit_code == 2
 
 
 def test_files_that_are_no_text_and_bad_sources_are_errors_at_their_lines(work):
@@ -133,3 +141,9 @@ def test_a_project_needs_a_name_to_be_built(work):
     except CrannogError as error:
         errors = (error,)
     assert errors[0].exit_code == 2
+
+
+def test_a_key_must_be_columns_of_the_query(shop):
+    shop.model("marts.totals", '-- model:\n-- key = ["custmer"]\nSELECT 1 AS customer')
+    [error] = shop.plan().errors
+    assert (error.code, error.line, error.hint) == ("unknown_column", 2, 'did you mean "customer"?')

@@ -46,7 +46,16 @@ class _Wish:
     selection: Selection
     options: BuildOptions
     listener: Listener
-    author: str
+    user: str | None
+
+    @property
+    def author(self) -> str:
+        """Who the commit is by; asked only where something is published."""
+        if self.user is not None:
+            return self.user
+        from crannog.engine.session import user_name
+
+        return user_name()
 
 
 def build(
@@ -63,7 +72,7 @@ def build(
     The exit code is that of `BuildResult.error`; `raise_errors()` raises it with the document.
     """
     refuse_at(settings)
-    wish = _Wish(project, settings, selection, options, listener, author or _user_name())
+    wish = _Wish(project, settings, selection, options, listener, author)
     started = time.monotonic()
     try:
         ground = stand(project, settings)
@@ -155,7 +164,9 @@ class _Build:
         from crannog.engine.run import Run
 
         ground, compiled, decider = drafted.ground, drafted.compiled, drafted.decider
-        assert ground.lake is not None and compiled is not None and decider is not None
+        assert ground.lake is not None
+        assert compiled is not None
+        assert decider is not None
         started = datetime.now(UTC)
         run_id = new_run_id(started)
         maker = Maker(ground.lake, compiled, self.bench.duck)
@@ -263,12 +274,6 @@ def run_tests(
     from crannog.engine.published_tests import test_published
 
     return test_published(project, settings, selection, listener)
-
-
-def _user_name() -> str:
-    from crannog.engine.session import user_name
-
-    return user_name()
 
 
 def _unchanged(model: ModelPlan) -> ModelResult:

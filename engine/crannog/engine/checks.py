@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crannog.engine.facts import TestSpec
+from crannog.engine.facts import Facts, SourceFile, TestSpec
 from crannog.engine.failures import Place
 from crannog.engine.steps import TestResult
 from crannog.errors import CrannogError, Interrupted, TestsFailed
@@ -20,9 +20,12 @@ from crannog.sql.tests_spec import compile_test
 if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
     from crannog.engine.duck import Duck
+    from crannog.engine.ground import Ground
     from crannog.engine.outline import TestFile
     from crannog.engine.scratch import Scratch
+    from crannog.engine.sources import Source
     from crannog.sql.tests_spec import Test
+    from crannog.types import Column
 
 KEPT_ROWS = 1_000
 SHOWN_ROWS = 5
@@ -49,28 +52,37 @@ class Check:
     place: Place | None = None
 
 
-def table_checks(
-    table: TableName,
-    path: str,
-    source: str | None,
-    tests: Sequence[TestSpec],
-    warn: Sequence[TestSpec],
-    columns: Sequence[str] | None,
-    known: Iterable[str],
-) -> list[Check]:
-    """Return the tests that a header or a source file declares of a table.
+def header_checks(ground: Ground, facts: Facts, columns: Sequence[Column] | None) -> list[Check]:
+    """Return the tests that a model's header, or the TOML beside a seed, declares.
 
     Args:
-        source: text of the file, for carets.
         columns: those of the table, to find typing errors; unchecked where None.
-        known: keys of the tables that a test may read.
     """
-    keys = frozenset(known)
+    return _checks(ground, facts.table, ground.declared_in(facts), facts, columns)
+
+
+def source_checks(ground: Ground, source: Source) -> list[Check]:
+    """Return the tests that a file of `sources/` declares of a loaded table."""
+    assert ground.lake is not None
+    pin = ground.lake.pin(ground.state.tables[source.table.key])
+    return _checks(ground, source.table, ground.files[source.path], source, pin.columns)
+
+
+def _checks(
+    ground: Ground,
+    table: TableName,
+    file: SourceFile,
+    declares: Facts | Source,
+    columns: Sequence[Column] | None,
+) -> list[Check]:
+    known, text = frozenset(ground.known), file.text()
+    names = [column.name for column in columns] if columns is not None else None
     found = []
-    for spec in (*tests, *warn):
-        place = FilePlace(path, spec.line, spec.column, spec.length, source)
-        test = compile_test(Declared(spec.text, place), table, columns)
-        found.append(_check(test, spec, path, spec in warn and spec not in tests, keys, source))
+    for specs, warn in ((declares.tests, False), (declares.warn, True)):
+        for spec in specs:
+            place = FilePlace(file.path, spec.line, spec.column, spec.length, text)
+            test = compile_test(Declared(spec.text, place), table, names)
+            found.append(_check(test, spec, file.path, warn, known, text))
     return found
 
 
@@ -80,7 +92,7 @@ def _check(
     path: str,
     warn: bool,
     known: frozenset[str],
-    source: str | None,
+    source: str,
 ) -> Check:
     keys = [test.table.key]
     for parts in test.tables:
@@ -104,10 +116,10 @@ def _check(
     )
 
 
-def _spec_place(sql: str, spec: TestSpec, path: str, source: str | None) -> Place | None:
+def _spec_place(sql: str, spec: TestSpec, path: str, source: str) -> Place | None:
     """Let errors in a condition point into the header that it stands in."""
     start = sql.find(spec.text)
-    if source is None or start < 0:
+    if start < 0:
         return None
     lines = source.splitlines(keepends=True)
     offset = sum(len(line) for line in lines[: spec.line - 1]) + spec.column - 1

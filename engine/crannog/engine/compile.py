@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from crannog.engine.checks import Check, file_check, header_checks
 from crannog.engine.facts import Facts, SourceFile
 from crannog.engine.failures import Place
 from crannog.engine.inputs import Past, spliced, through_views
@@ -17,7 +19,7 @@ from crannog.engine.outline import Outline, meaning_of
 from crannog.engine.seeds import seed_error, seed_query
 from crannog.engine.semantics import SEMANTICS, SETTINGS
 from crannog.errors import CrannogError, ModelError, QueryError
-from crannog.names import TableName
+from crannog.names import TableName, did_you_mean
 from crannog.sql.refresh.reasons import Reason
 
 if TYPE_CHECKING:
@@ -90,11 +92,44 @@ class Compiled:
             if self.broken & set(self.outline.graph.needs(key)):
                 self.broken.add(key)
                 continue
-            try:
-                self.nodes[key] = self._node(key)
-            except CrannogError as error:
+            self._attempt(partial(self._add, key))
+            if key not in self.nodes:
                 self.broken.add(key)
-                self.errors.append(_model_error(error))
+        if not self.errors:
+            self._try_tests()
+
+    def _try_tests(self) -> None:
+        """Bind the tests that are new, so that what can't work is found before anything runs."""
+        for node in self.nodes.values():
+            facts = node.facts
+            if (facts.tests or facts.warn) and (node.columns is not None or node.text_changed):
+                self._attempt(partial(self._try_header, node))
+        for test in self.outline.tests:
+            if self.ground.manifest.files.get(test.file.path) != test.file.sha:
+                self._attempt(partial(self._bind_check, file_check(test)))
+
+    def _try_header(self, node: Node) -> None:
+        for check in header_checks(self.ground, node.facts, self.columns(node.key)):
+            self._bind_check(check)
+
+    def _bind_check(self, check: Check) -> None:
+        if not all(key in self.nodes or key in self.ground.state.tables for key in check.keys):
+            return
+        with self.duck().scratch() as scratch:
+            for key in check.keys:
+                scratch.empty_table(self.table(key), self.columns(key))
+            scratch.search(check.schema, "main")
+            scratch.variables(self.ground.variables)
+            scratch.describe(check.sql, place=check.place)
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except CrannogError as error:
+            self.errors.append(_model_error(error))
+
+    def _add(self, key: str) -> None:
+        self.nodes[key] = self._node(key)
 
     def _node(self, key: str) -> Node:
         facts = self.outline.facts[key]
@@ -263,6 +298,7 @@ class Compiled:
             scratch.search(node.facts.table.schema, "main")
             scratch.variables(self.values(node.facts))
             columns = columns_of(scratch, text, place=place, warn=self._warner(node.facts))
+        _check_key(model, columns)
         return commented(columns, node.facts)
 
     def values(self, facts: Facts) -> dict[str, object]:
@@ -304,6 +340,17 @@ def commented(columns: tuple[Column, ...], facts: Facts) -> tuple[Column, ...]:
 def shape(columns: tuple[Column, ...]) -> list[tuple[str, str]]:
     """Return what of columns a reader's meaning may rest on: names and types in order."""
     return [(column.name, column.type) for column in columns]
+
+
+def _check_key(model: Model, columns: tuple[Column, ...]) -> None:
+    names = {column.name.lower(): column.name for column in columns}
+    for declared in model.key:
+        if declared.text.lower() not in names:
+            raise declared.place.error(
+                "unknown_column",
+                f'the key names "{declared.text}", which is no column of the query',
+                did_you_mean(declared.text, names.values()),
+            )
 
 
 def _with(

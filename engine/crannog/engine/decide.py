@@ -1,4 +1,4 @@
-"""Decides what to do with each model: first as a plan expects it, again when its inputs are built."""
+"""Decides what to do with each model: as a plan expects it, and again when its inputs are built."""
 
 from __future__ import annotations
 

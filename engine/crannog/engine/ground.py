@@ -1,4 +1,4 @@
-"""Where a plan or a build stands: a lake at one commit, a project's files, and its last manifest."""
+"""Where a build stands: a lake at one commit, a project's files, and what its last build left."""
 
 from __future__ import annotations
 
@@ -67,6 +67,15 @@ class Ground:
             for key, item in self.manifest.items.items()
             if key not in keys and key in self.state.tables
         )
+
+    def declared_in(self, facts: Facts) -> SourceFile:
+        """Return the file that a model's or seed's tests stand in."""
+        if facts.kind == "seed":
+            key = facts.table_key
+            for file in self.files.values():
+                if file.role == "types" and file.table is not None and file.table.key == key:
+                    return file
+        return self.files[facts.path]
 
     def unchanged(self) -> bool:
         """Whether every file, input and setting is as the last build left it."""

@@ -1,4 +1,4 @@
-"""What a model reads, provided under the names that its text uses: at pins, or empty for binding."""
+"""What a model reads, provided under the names that its text uses: at pins, or empty to bind."""
 
 from __future__ import annotations
 

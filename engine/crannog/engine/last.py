@@ -102,7 +102,8 @@ def model_record(compiled: Compiled, node: Node) -> JsonObject:
 
 def why_changed(compiled: Compiled, node: Node) -> Reason:
     """Say why a model does not mean what it meant at its last build."""
-    assert node.last is not None and compiled.ground.lake is not None
+    assert node.last is not None
+    assert compiled.ground.lake is not None
     pin = compiled.ground.lake.pin(node.last.entry)
     path = node.facts.path
     if pin.model is None or pin.kind != node.kind:

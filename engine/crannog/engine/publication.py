@@ -101,25 +101,32 @@ class Publication:
     def _taken(self, state: State) -> dict[str, str]:
         """Return what is left out because somebody else has published it since, and why."""
         taken: dict[str, str] = {}
-        for key, each in self.outcomes.items():
+        for key in self.compiled.nodes:
+            each = self.outcomes[key]
             if not each.fine or each.made is None:
                 continue
             was, now = self.ground.state.tables.get(key), state.tables.get(key)
             below = [need for need in each.node.inputs if need in taken]
             if (was and was.digest) != (now and now.digest):
-                taken[key] = self._theirs(each, each.made.pin, now)
+                ours = input_refs(each.made.pin)
+                ours |= {need: _ref(state.tables[need]) for need in below if need in state.tables}
+                taken[key] = self._theirs(each, ours, now)
             elif below and each.built:
                 name = self.compiled.table(below[0])
                 taken[key] = f"{name} was taken from another build; the next one goes on from there"
         return taken
 
-    def _theirs(self, each: Outcome, ours: Pin, now: Entry | None) -> str:
-        """Say from which commit a published version is taken, or refuse."""
+    def _theirs(self, each: Outcome, ours: Mapping[str, InputRef], now: Entry | None) -> str:
+        """Say from which commit a published version is taken, or refuse.
+
+        Args:
+            ours: what ours was made of; of inputs that are taken, the version that was taken.
+        """
         name = each.node.facts.name
         if now is not None:
             theirs = self.lake.pin(now)
             same = self._meaning(theirs) == each.node.meaning
-            if same and _at_or_past(input_refs(theirs), input_refs(ours)):
+            if same and _at_or_past(input_refs(theirs), ours):
                 return f"taken from {now.commit[:7]}"
             if not each.built:
                 return f"{name} was published by {now.commit[:7]} meanwhile"
@@ -187,10 +194,10 @@ class Publication:
     def _files_of(self, each: Outcome) -> dict[str, str]:
         path = each.node.facts.path
         files = {path: each.node.file.sha}
-        for beside in self.ground.files.values():
-            if beside.role == "types" and beside.table is not None:
-                if each.node.kind == "seed" and beside.table.key == each.node.key:
-                    files[beside.path] = beside.sha
+        beside = (file for file in self.ground.files.values() if file.role == "types")
+        for file in beside if each.node.kind == "seed" else ():
+            if file.table is not None and file.table.key == each.node.key:
+                files[file.path] = file.sha
         return files
 
     def _same_tests(self, before: Manifest | None, after: Manifest) -> bool:
@@ -211,6 +218,10 @@ class Publication:
         parts += [f"drop {_listed(gone)}"] if gone else []
         parts += [f"note the text of {_listed(self.texts)}"] if self.texts and not parts else []
         return "; ".join(parts) or "note the project's tests"
+
+
+def _ref(entry: Entry) -> InputRef:
+    return InputRef(entry.id, entry.version, entry.uuid, entry.digest)
 
 
 def _at_or_past(theirs: Mapping[str, InputRef], ours: Mapping[str, InputRef]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from crannog.engine.bench import Bench
-from crannog.engine.checks import Check, Checker, file_check, table_checks
+from crannog.engine.checks import Check, Checker, file_check, header_checks, source_checks
 from crannog.engine.events import Listener, ModelFinished, RunStarted
 from crannog.engine.ground import stand
 from crannog.engine.inputs import through_views
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crannog.engine.outline import Outline
     from crannog.engine.project import Project
     from crannog.engine.scratch import Scratch
+    from crannog.types import Column
 
 
 def test_published(
@@ -65,26 +66,18 @@ def _checks(outline: Outline, keys: set[str], *, everything: bool) -> list[Check
     for key in outline.order:
         facts = outline.facts[key]
         if key in keys and key in ground.state.tables and (facts.tests or facts.warn):
-            text = None if facts.kind == "seed" else ground.files[facts.path].text()
-            columns = _columns(ground, key)
-            found += table_checks(
-                facts.table, facts.path, text, facts.tests, facts.warn, columns, ground.known
-            )
+            found += header_checks(ground, facts, _columns(ground, key))
     read = {use for key in keys for use in outline.uses(key)}
     for key, source in outline.sources.items():
         if key in ground.state.tables and (everything or key in read):
-            text = ground.files[source.path].text()
-            columns = _columns(ground, key)
-            found += table_checks(
-                source.table, source.path, text, source.tests, source.warn, columns, ground.known
-            )
+            found += source_checks(ground, source)
     found += [file_check(test) for test in outline.tests if everything or keys & set(test.keys)]
     return found
 
 
-def _columns(ground: Ground, key: str) -> list[str]:
+def _columns(ground: Ground, key: str) -> tuple[Column, ...]:
     assert ground.lake is not None
-    return [column.name for column in ground.lake.pin(ground.state.tables[key]).columns]
+    return ground.lake.pin(ground.state.tables[key]).columns
 
 
 def _run(

@@ -10,7 +10,7 @@ from threading import Event as Flag
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
-from crannog.engine.checks import Check, Checker, file_check, table_checks
+from crannog.engine.checks import Check, Checker, file_check, header_checks, source_checks
 from crannog.engine.events import (
     Listener,
     ModelFinished,
@@ -201,11 +201,8 @@ class Run:
         facts = node.facts
         if not facts.tests and not facts.warn:
             return []
-        columns = [c.name for c in pin_of.pin.columns] if pin_of is not None else None
-        source = None if facts.kind == "seed" else node.file.text()
-        path = node.file.path
-        known = self.compiled.ground.known
-        checks = table_checks(facts.table, path, source, facts.tests, facts.warn, columns, known)
+        columns = pin_of.pin.columns if pin_of is not None else None
+        checks = header_checks(self.compiled.ground, facts, columns)
         late = [check for check in checks if len(check.keys) > 1]
         with self._lock:
             self._late += [(check, node.key) for check in late]
@@ -293,14 +290,8 @@ class Run:
         ground = self.compiled.ground
         started = time.monotonic()
         self._listener(ModelStarted(str(source.table), "test"))
-        assert ground.lake is not None
-        columns = [c.name for c in ground.lake.pin(ground.state.tables[key]).columns]
-        text = ground.files[source.path].text()
         try:
-            checks = table_checks(
-                source.table, source.path, text, source.tests, source.warn, columns, ground.known
-            )
-            results = [self._checker.run(check) for check in checks]
+            results = [self._checker.run(check) for check in source_checks(ground, source)]
         except Interrupted:
             raise
         except CrannogError as error:
