@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from crannog.engine.cli.options import session_of
-from crannog.engine.cli.output import Output, size_text
+from crannog.engine.cli.output import Output, rows_text, size_text
 from crannog.engine.render.endings import EXPORT_FORMATS
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
     def told(file: ExportedFile) -> None:
         size = f", {size_text(file.bytes)}" if file.bytes is not None else ""
-        output.line(f"{file.table or 'query'} -> {file.path}  {file.rows:,} rows{size}")
+        output.line(f"{file.table or 'query'} -> {file.path}  {rows_text(file.rows)}{size}")
 
     with session_of(options) as session:
         files = export(

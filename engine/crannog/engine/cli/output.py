@@ -126,6 +126,15 @@ def version_text(version: int | None) -> str:
     return "(none)" if version is None else f"v{version}"
 
 
+def rows_text(rows: int) -> str:
+    """Return a number of rows for people.
+
+    >>> rows_text(1), rows_text(1200)
+    ('1 row', '1,200 rows')
+    """
+    return "1 row" if rows == 1 else f"{rows:,} rows"
+
+
 def size_text(size: int | None) -> str:
     """Return bytes for people.
 

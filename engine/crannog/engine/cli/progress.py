@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from crannog.engine.cli.output import Output
+from crannog.engine.cli.output import Output, rows_text
 from crannog.engine.events import (
     Event,
     FileFinished,
@@ -56,7 +56,7 @@ def finished_line(event: ModelFinished, output: Output) -> str:
         f"[{event.done}/{event.total}]",
         event.name,
         mark(event.status if event.status in ("failed", "blocked") else event.action),
-        "" if rows is None or event.status != "ok" else f"{rows:,} rows",
+        "" if rows is None or event.status != "ok" else rows_text(rows),
         f"{event.seconds:.1f} s" if event.status in ("ok", "failed") else "",
         f"tests {event.tests_passed}/{tests}" if tests else "",
         style.dim(event.detail.splitlines()[0]) if event.detail else "",
@@ -72,7 +72,7 @@ def file_line(event: FileFinished, output: Output) -> str:
         f"[{event.done}/{event.total}]",
         event.path,
         marks.get(event.status, style.dim)(event.status),
-        "" if event.rows is None or event.status != "loaded" else f"{event.rows:,} rows",
+        "" if event.rows is None or event.status != "loaded" else rows_text(event.rows),
         style.yellow(f"{event.rejected:,} rejected") if event.rejected else "",
         f"{event.seconds:.1f} s" if event.status == "loaded" else "",
         style.dim(event.detail.splitlines()[0]) if event.detail else "",
@@ -175,7 +175,7 @@ class _Live:
         task = self._tasks.get(name)
         if task is None:
             return
-        counted = "" if rows is None else f"{rows:,} rows"
+        counted = "" if rows is None else rows_text(rows)
         percent = "" if fraction is None else f"{fraction:.0%}"
         said = "  ".join(part for part in (percent, counted) if part)
         total = None if fraction is None else 1.0

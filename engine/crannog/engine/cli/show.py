@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from crannog.engine.cli.log import change_text
 from crannog.engine.cli.options import lake_of, project_of, settings_of
-from crannog.engine.cli.output import Output, short_time, version_text
+from crannog.engine.cli.output import Output, rows_text, short_time, version_text
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
@@ -61,7 +61,7 @@ def _lines(commit: Commit, models: list[JsonObject], output: Output) -> list[str
 
 def _model_lines(model: JsonObject) -> list[str]:
     rows = model["rows"]
-    counted = f"  {rows:,} rows" if isinstance(rows, int) else ""
+    counted = f"  {rows_text(rows)}" if isinstance(rows, int) else ""
     tests = model["tests"]
     tested = f"  tests {tests['passed']}/{_all(tests)}" if isinstance(tests, dict) else ""
     lines = [f"  {model['name']}{counted}{tested}"]

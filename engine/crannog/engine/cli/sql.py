@@ -8,10 +8,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, Self, cast
 
 from crannog.engine.cli.options import pairs, session_of
-from crannog.engine.cli.output import Output, json_text
+from crannog.engine.cli.output import Output, json_text, rows_text
 from crannog.engine.render.endings import FORMATS, format_of
 from crannog.errors import CrannogError, UsageError
 
@@ -48,9 +48,9 @@ def run(options: argparse.Namespace) -> int:
     params = {name: literal_value(value) for name, value in pairs("--param", options.param)}
     with session_of(options) as session:
         if output.json and options.output is None:
-            document = _JsonDocument(len(kinds))
-            _run(session, text, params, file, document.add, document.done)
-            document.print()
+            with _JsonDocument(len(kinds)) as document:
+                _run(session, text, params, file, document.add, document.done)
+                document.print()
             return 0
         printer = _Printer(session, output, kind, options.output)
         _run(session, text, params, file, printer.show, printer.done)
@@ -146,6 +146,12 @@ class _JsonDocument:
         self.done: list[dict[str, object]] = []
         self._count = 0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kept.close()
+
     def add(self, answer: Result | Outcome) -> None:
         """Add the answer of one statement."""
         from crannog.engine.render.formats import write_rows
@@ -170,7 +176,6 @@ class _JsonDocument:
         sys.stdout.flush()
         while chunk := self._kept.read(1 << 20):
             sys.stdout.buffer.write(chunk)
-        self._kept.close()
 
 
 class _Printer:
@@ -219,7 +224,7 @@ class _Printer:
     def _remark(self, count: int) -> None:
         if self._target is None and not (sys.stdout.isatty() and sys.stderr.isatty()):
             return
-        rows = "1 row" if count == 1 else f"{count:,} rows"
+        rows = rows_text(count)
         seconds = time.perf_counter() - self._started
         where = f" written to {self._target}" if self._target else ""
         self._output.remark(self._output.err.dim(f"{rows}{where} in {seconds:.2f} s"))

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from crannog.engine.cli.options import required_project, settings_of
-from crannog.engine.cli.output import Output, table_lines
+from crannog.engine.cli.output import Output, rows_text, table_lines
 from crannog.engine.cli.plan import selection_arguments, selection_of
 from crannog.engine.cli.progress import progress
 
@@ -40,8 +40,7 @@ def test_lines(test: TestResult, output: Output) -> list[str]:
     """Return what a test found, with a few of the rows that must not be there."""
     style = output.err
     paint = {"passed": style.green, "warned": style.yellow}.get(test.status, style.red)
-    rows = "1 row" if test.failing_rows == 1 else f"{test.failing_rows or 0:,} rows"
-    found = f"  {rows}" if test.failing_rows else ""
+    found = f"  {rows_text(test.failing_rows)}" if test.failing_rows else ""
     place = "" if test.file is None else f"  {test.file}" + (f":{test.line}" if test.line else "")
     lines = [f"{paint(test.status)}  {test.model}: {test.test}{found}{place}"]
     if test.columns and test.sample:
