@@ -103,7 +103,7 @@ def test_columns_may_be_named_in_any_order_and_the_rest_is_null(rows: Rows, run:
         ("INSERT INTO t (a, a) VALUES (1, 2)", "duplicate_column", '"a"'),
         ("INSERT INTO t SELECT 1", "wrong_column_count", "3 columns"),
         ("INSERT INTO t (a) SELECT 1, 2", "wrong_column_count", "1 column"),
-        ("INSERT INTO t VALUES (1)", "binder_error", "3 columns"),
+        ("INSERT INTO t VALUES (1)", "wrong_column_count", "3 columns"),
         ("INSERT INTO t VALUES (NULL, NULL, NULL)", None, "b"),
         ("INSERT INTO t (a) SELECT 1", "invalid_input", '"b"'),
         ("CREATE TABLE u (a, b) AS SELECT 1", "wrong_column_count", "2 columns"),

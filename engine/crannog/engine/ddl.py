@@ -178,7 +178,10 @@ def _defined(run: Run, name: TableName) -> tuple[Column, ...]:
         raise placed(run, QueryError("syntax_error", "CREATE TABLE needs (column type, ...) here"))
     with run.duck.scratch() as scratch:
         make = f"CREATE TABLE {scratch.name}.main.{quote(name.name)} {definition.text}"
-        scratch.execute(make, place=definition.place(make, run.file))
+        try:
+            scratch.execute(make, place=definition.place(make, run.file))
+        except QueryError as error:
+            raise (error if error.line else placed(run, error)) from error.__cause__
         refused = scratch.fetchall(_CONSTRAINTS.format(literal(scratch.name)))
         if refused:
             raise placed(run, _refused(*map(str, refused[0])))

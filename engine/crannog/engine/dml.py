@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from crannog.engine.scratch import Scratch
 
 _ROWS = "@insert"
+_COUNT = re.compile(r"has \d+ columns but \d+ values")
 _BAD_VALUE = frozenset({"conversion_error", "out_of_range", "invalid_input"})
 
 
@@ -141,8 +143,10 @@ def _literal_rows(run: Run, scratch: Scratch, body: SplicedText, targets: Sequen
     try:
         scratch.execute(sql, run.params, place=body.place(sql, run.file))
     except QueryError as error:
+        if _COUNT.search(error.message):
+            error.code = "wrong_column_count"
         if error.code not in _BAD_VALUE:
-            raise
+            raise (error if error.line else placed(run, error)) from error.__cause__
         raise _named(error, _bad_literal(run, scratch, body, targets)) from error.__cause__
     return f"FROM {into}"
 

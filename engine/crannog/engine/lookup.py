@@ -14,10 +14,10 @@ from crannog.engine.reading import Parameters, Reading, Run, reading
 from crannog.engine.splice import Splice, SplicedText, offset_of, splice
 from crannog.engine.system_tables import INFORMATION, NAMES, system_key
 from crannog.errors import CrannogError, QueryError
-from crannog.names import TableName, closest, quote
+from crannog.names import TableName, closest, did_you_mean, quote
 from crannog.sql.places import Source, line_and_column
 from crannog.sql.time_travel import AtSpan, find
-from crannog.sql.tokens import Token, code_tokens, dotted_name
+from crannog.sql.tokens import Token, code_tokens, dotted_name, string_value
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
@@ -69,6 +69,7 @@ class Lookup:
         offset = run.statement.start + start
         tokens = code_tokens(text)
         try:
+            _check_variables(text, tokens, run)
             spans = find(text, tokens)
             travels = [self._travel(span, run.params, text) for span in spans]
             spliced = splice(text, [*pieces, *travels, *self._renamed(tokens, spans)])
@@ -274,7 +275,7 @@ def unknown_table(name: TableName, state: State, *, when: str = "") -> QueryErro
     where = f" {when}" if when else ""
     return QueryError(
         "unknown_table",
-        f'table "{name}" does not exist{where}',
+        f'table "{str(name).removeprefix("main.")}" does not exist{where}',
         hint=table_hint(name, state),
     )
 
@@ -293,23 +294,20 @@ def _name_at(text: str, start: int) -> tuple[str, ...]:
     return ()
 
 
-def table_hint(name: TableName, state: State) -> str | None:
+def table_hint(name: TableName, state: State) -> str:
     """Return what was probably meant by a name that is no table."""
-    names = [entry.name for entry in state.tables.values()]
-    by_part: dict[str, str] = {}
-    for each in names:
-        parsed = TableName.parse(each)
-        by_part.setdefault(parsed.name.lower(), each)
-    same = by_part.get(name.name.lower())
-    if same is not None:
-        return f'did you mean "{same}"?'
-    found = closest(str(name), names)
-    if found is None:
-        part = closest(name.name, by_part)
-        found = by_part[part.lower()] if part is not None else None
-    if found is not None:
-        return f'did you mean "{found}"?'
-    return "SHOW TABLES lists them" if names else "the lake has no tables yet"
+    tables = [TableName.parse(entry.name) for entry in state.tables.values()]
+    if not tables:
+        return "the lake has no tables yet"
+    own = {each.name: each for each in tables if each.schema.lower() == name.schema.lower()}
+    others = {each.name: each for each in tables}
+    for known in (own, others):
+        found = closest(name.name, known)
+        if found is not None:
+            meant = known[found]
+            shown = str(meant)
+            return f'did you mean "{shown.removeprefix("main.") if known is own else shown}"?'
+    return "SHOW TABLES lists them"
 
 
 def _ref(lake: Lake, span: AtSpan, value: str, branch: str) -> Commit:
@@ -322,6 +320,24 @@ def _ref(lake: Lake, span: AtSpan, value: str, branch: str) -> Commit:
     meant = closest(value, [ref.name for ref in refs])
     hint = f'did you mean "{meant}"?' if meant else f"`crannog {span.kind} list` shows them"
     raise QueryError(f"unknown_{span.kind}", f"there is no {span.kind} {value!r}", hint=hint)
+
+
+def _check_variables(text: str, tokens: Sequence[Token], run: Run) -> None:
+    """Refuse a variable that nobody set: DuckDB would take it for NULL."""
+    known = {name.lower() for name in run.variables}
+    for call, opening, name in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if call.word != "getvariable" or opening.text != "(" or name.kind != "string":
+            continue
+        if string_value(name).lower() not in known:
+            raise Source().error(
+                text,
+                name.start,
+                name.end,
+                code="unknown_variable",
+                message=f"variable {string_value(name)!r} is not set",
+                hint=did_you_mean(string_value(name), run.variables)
+                or "set it in [vars] of crannog.toml, or with --var NAME=VALUE",
+            )
 
 
 def _instant(text: str) -> datetime:

@@ -13,6 +13,7 @@ from crannog.engine.config import Flags, Settings, load_settings
 from crannog.engine.reading import Parameters, Reading, Run, reading
 from crannog.engine.result import Outcome, Result
 from crannog.errors import CrannogError, QueryError, UsageError
+from crannog.names import did_you_mean
 from crannog.sql.statements import Statement, StatementKind, split
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Session:
                 length=len(second.tokens[0].text),
                 source=text,
             )
+        _check_names(params, statements[0], text)
         return self._run(self._prepared(statements[0], text, params, variables, None))
 
     def run_script(
@@ -477,9 +479,27 @@ def _refusal(run: Run, code: str, message: str, hint: str | None = None) -> Quer
     )
 
 
+def _check_names(params: Parameters | None, statement: Statement, text: str) -> None:
+    """Refuse a value for a parameter that the statement does not have."""
+    if isinstance(params, Mapping):
+        used = _parameters(statement)
+        unused = [name for name in params if name.lower() not in used]
+        if unused:
+            raise QueryError(
+                "unknown_parameter",
+                f"the statement has no parameter ${unused[0]}",
+                hint=did_you_mean(unused[0], used),
+                source=text,
+            )
+
+
 def _named(params: Parameters | None, statement: Statement) -> Parameters | None:
     """Return those named parameters that a statement of a script uses."""
     if not isinstance(params, Mapping):
         return params
-    used = {token.text[1:].lower() for token in statement.tokens if token.kind == "param"}
+    used = _parameters(statement)
     return {name: value for name, value in params.items() if name.lower() in used}
+
+
+def _parameters(statement: Statement) -> set[str]:
+    return {token.text[1:].lower() for token in statement.tokens if token.kind == "param"}

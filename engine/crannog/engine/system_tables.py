@@ -71,17 +71,19 @@ def _commit(commit: Commit) -> Row:
 
 def _pins(at: Reading) -> Iterable[tuple[TableName, Pin, str]]:
     entries = sorted(at.state.tables.values(), key=lambda entry: entry.name.lower())
-    for entry in entries:
-        yield TableName.parse(entry.name), at.lake.pin(entry), entry.commit
+    for entry, pin in zip(entries, at.lake.each(at.lake.pin, entries), strict=True):
+        yield TableName.parse(entry.name), pin, entry.commit
 
 
 def _tables(at: Reading) -> Iterable[Row]:
-    for name, pin, commit in _pins(at):
+    found = list(_pins(at))
+    shown = at.lake.each(lambda each: _location(at, each[1]), found)
+    for (name, pin, commit), location in zip(found, shown, strict=True):
         yield {
             "schema": name.schema,
             "name": name.name,
             "kind": pin.kind,
-            "location": at.lake.store.uri(pin.location) if pin.location else None,
+            "location": location,
             "version": pin.version,
             "rows": None if pin.kind == "view" else pin.rows,
             "bytes": None if pin.kind == "view" else pin.bytes,
@@ -94,6 +96,15 @@ def _tables(at: Reading) -> Iterable[Row]:
             "commit": commit,
             "id": pin.id,
         }
+
+
+def _location(at: Reading, pin: Pin) -> str | None:
+    """Return where other readers find this version; None where they can't."""
+    from crannog.catalog.delta_publish import is_published
+
+    if pin.location is None or pin.entry is None or not is_published(at.lake, pin):
+        return None
+    return at.lake.store.uri(pin.location)
 
 
 def _columns(at: Reading) -> Iterable[Row]:
