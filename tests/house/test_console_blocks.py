@@ -21,8 +21,8 @@ false
 ```
 
     ```console
-    $ printf 'commit 0a1b2c3d took 0.2 s\\n'; printf 'more\\nlines\\n'
-    commit 91b0d4fe took 1.5 s
+    $ printf 'commit 0a1b2c3 took 0.2 s\\n'; printf 'more\\nlines\\n'
+    commit 1234567 took 1.5 s
     ...
     ```
 """

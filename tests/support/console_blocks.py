@@ -2,7 +2,8 @@
 
 A line `$ command` is run by bash (lines after it that begin with `> ` belong to it); the lines up
 to the next command are what it must print. A line `...` stands for any lines. Commit ids, run ids,
-sizes and times may differ. The blocks of one document share a folder, which is shown as `/path`.
+sizes, times and the order of steps may differ. The blocks of one document share a folder, which is
+shown as `/path`.
 
 `console_blocks.py FILE...` writes what the commands print now into the documents; look at the diff.
 """
@@ -17,17 +18,21 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 FIXED = {"COLUMNS": "100", "CRANNOG_USER": "ada", "LOGNAME": "ada", "USER": "ada", "TZ": "UTC"}
 
 _FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _VARYING = (
+    (re.compile(r"^\[\d+/(\d+)\]"), r"[*/\1]"),
+    (re.compile(r"\b\d{17}-[0-9a-f]{8}\b"), "<run>"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "<id>"),
-    (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,12}\b"), "<id>"),
+    (re.compile(r"\b[0-9a-f]{7}([0-9a-f]{5})?\b"), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00)?"), "<time>"),
     (re.compile(r" *\b\d+(\.\d+)? (ms|s)\b"), " <seconds>"),
     (re.compile(r"\b\d+(\.\d+)? (B|kB|KB|KiB|MB|MiB)\b"), "<size>"),
+    (re.compile(r"  +"), "  "),
 )
 
 
@@ -114,15 +119,16 @@ def matches(expected: list[str], printed: list[str]) -> bool:
 
 
 def plain(lines: list[str]) -> list[str]:
-    """Take out what differs from run to run, and empty lines."""
+    """Take out what differs from run to run, and empty lines; steps may end in any order."""
     kept = []
     for raw in lines:
-        line = raw.rstrip()
+        line = raw.strip()
         for pattern, stand_in in _VARYING:
             line = pattern.sub(stand_in, line)
-        if line.strip():
+        if line:
             kept.append(line)
-    return kept
+    steps = groupby(kept, key=lambda line: line.startswith("[*/"))
+    return [line for is_step, some in steps for line in (sorted(some) if is_step else some)]
 
 
 def main(documents: list[str]) -> None:
