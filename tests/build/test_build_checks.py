@@ -192,3 +192,19 @@ def test_a_model_that_fails_while_it_runs_blocks_only_what_needs_it(shop, ask):
     runs = shop.sql("SELECT status, \"commit\" FROM crannog.runs")
     assert runs == [("failed", None)]
     assert {m.name for m in shop.plan("state:failed").models} == {"staging.orders", "marts.totals"}
+
+
+def test_a_failure_reaches_through_a_view_that_stays_as_it_is(shop, ask):
+    shop.model("staging.orders", '-- model:\n-- tests = ["amount < 100"]\nFROM raw.orders')
+    shop.model("staging.v", '-- model:\n-- kind = "view"\nFROM orders')
+    shop.model("marts.v", "SELECT count(*) AS n FROM staging.v")
+    shop.built()
+    shop.sql("INSERT INTO raw.orders VALUES (4, 'bob', 700)")
+    result = shop.build()
+    assert ask.statuses(result) == {
+        "staging.orders": "failed",
+        "staging.v": "unchanged",
+        "marts.v": "blocked",
+        "marts.totals": "blocked",
+    }
+    assert ask.of(result, "marts.v").because == "staging.orders failed"

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from crannog.engine.run import Run
 
 _MOST_AT_ONCE = 8
+_SEE_LOG = "`crannog log -n 1` shows whether the commit was made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class _Build:
     def __init__(self, wish: _Wish, bench: Bench) -> None:
         self.wish = wish
         self.bench = bench
+        self.publishing = False
 
     def build(self, ground: Ground) -> BuildResult:
         drafted = self._draft(ground)
@@ -184,8 +186,12 @@ class _Build:
             run.go(self._threads(), self.bench.interrupt)
             result = self._publish(drafted, run, maker, run_id)
         except (KeyboardInterrupt, Interrupted):
-            maker.clean()
             error = Interrupted("interrupted", "interrupted; nothing was published")
+            if self.publishing:
+                # The swap may have been sent: then the files are live, and must stay.
+                error = Interrupted("interrupted", "interrupted while publishing", hint=_SEE_LOG)
+            else:
+                maker.clean()
             result = self._result(drafted, run, None, run_id, [error])
             record.keep(result)
             error.result = result.to_dict()
@@ -212,6 +218,7 @@ class _Build:
         )
         origin = Origin(self.wish.author, run_id, code_version(self.wish.project.root))
         ground.lake.notice = lambda message: self.wish.listener(Warned(message))
+        self.publishing = True
         try:
             commit = publication.publish(ground.branch, origin)
         except CrannogError as error:

@@ -62,10 +62,10 @@ def run(options: argparse.Namespace) -> int:
 def _print(result: BuildResult, output: Output) -> int:
     for warning in result.warnings:
         output.warning(warning)
-    for model in result.models:
-        for test in model.tests:
-            if test.status == "warned":  # a failed one is told by its error
-                for line in test_lines(test, output):
-                    output.remark(line)
+    tests = [*result.tests, *(test for model in result.models for test in model.tests)]
+    for test in tests:
+        if test.status == "warned":  # a failed one is told by its error
+            for line in test_lines(test, output):
+                output.remark(line)
     output.line(result.headline)
     return output.finish(result.to_dict(), result.errors)
