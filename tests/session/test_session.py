@@ -361,3 +361,10 @@ def test_a_lake_of_a_thousand_tables_makes_views_only_of_those_named(
     )
     assert rows("SELECT count(*) FROM raw.orders") == [(3,)]
     assert len(rows("SHOW TABLES")) == 1001
+
+
+def test_a_value_for_no_parameter_is_an_error(session: Session, orders: list[str]) -> None:
+    error = refused(session, "SELECT $least", {"laest": 1, "least": 2})
+    assert (error.code, error.hint) == ("unknown_parameter", 'did you mean "least"?')
+    with pytest.raises(QueryError):
+        session.run_script("SELECT 1; SELECT $a", {"a": 1, "b": 2})

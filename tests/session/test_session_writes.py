@@ -12,7 +12,7 @@ from lakes import Wrapped
 from crannog.catalog import open_store
 from crannog.catalog.store import Store
 from crannog.engine import Outcome, Result, Session, connect
-from crannog.engine.session import Handles
+from crannog.engine.handles import Handles
 from crannog.errors import ConflictError, CrannogError, QueryError, UsageError
 
 Rows = Callable[..., list[tuple[object, ...]]]

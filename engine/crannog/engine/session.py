@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from crannog.engine.config import Flags, Settings, load_settings
+from crannog.engine.handles import Handles
 from crannog.engine.reading import Parameters, Reading, Run, reading
+from crannog.engine.refusals import check_parameters, refuse, used_parameters
 from crannog.engine.result import Outcome, Result
 from crannog.errors import CrannogError, QueryError, UsageError
-from crannog.names import did_you_mean
 from crannog.sql.statements import Statement, StatementKind, split
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Session:
                 length=len(second.tokens[0].text),
                 source=text,
             )
-        _check_names(params, statements[0], text)
+        check_parameters(params, statements, text)
         return self._run(self._prepared(statements[0], text, params, variables, None))
 
     def run_script(
@@ -125,7 +125,9 @@ class Session:
         done: list[Result | Outcome] = []
         try:
             for statement in split(text):
-                run = self._prepared(statement, text, _named(params, statement), variables, file)
+                run = self._prepared(
+                    statement, text, used_parameters(params, statement), variables, file
+                )
                 done.append(self._run(run))
                 if on_result is not None:
                     on_result(done[-1])
@@ -310,78 +312,6 @@ class Session:
 _CREATES = frozenset({StatementKind.CREATE_TABLE, StatementKind.CREATE_TABLE_AS})
 
 
-class Handles:
-    """Open a lake's store, its catalog and DuckDB when they are first needed, once for all."""
-
-    def __init__(self, settings: Settings, user: str) -> None:
-        self._settings = settings
-        self._user = user
-        self._lock = RLock()
-        self._store: Store | None = None
-        self._lake: Lake | None = None
-        self._duck: Duck | None = None
-        self._closed = False
-
-    @property
-    def store(self) -> Store:
-        """The storage of the lake."""
-        from crannog.catalog.stores import open_store
-
-        with self._lock:
-            if self._store is None:
-                self._store = open_store(self._settings.required_lake, self._settings.storage)
-            return self._store
-
-    @property
-    def lake(self) -> Lake:
-        """The lake; `lake_not_found` where there is none yet."""
-        from crannog.catalog.lake import Lake
-
-        with self._lock:
-            if self._lake is None:
-                self._lake = Lake.open(self.store)
-            return self._lake
-
-    def lake_to_write(self, *, create: bool) -> Lake:
-        """Return the lake; where there is none, the first write creates it."""
-        from crannog.catalog.lake import Lake
-
-        with self._lock:
-            if self._lake is None:
-                opened = Lake.create(self.store, self._user) if create else Lake.open(self.store)
-                self._lake = opened
-            return self._lake
-
-    @property
-    def duck(self) -> Duck:
-        """The DuckDB of the session."""
-        from crannog.engine.duck import Duck, Limits
-
-        with self._lock:
-            if self._closed:
-                raise QueryError("session_closed", "the session is closed")
-            if self._duck is None:
-                settings = self._settings
-                limits = Limits(settings.memory, settings.threads, settings.temp_directory)
-                duck = Duck(limits)
-                duck.use(self.store)
-                self._duck = duck
-            return self._duck
-
-    def interrupt(self) -> None:
-        """Stop what DuckDB runs."""
-        if self._duck is not None:
-            self._duck.interrupt()
-
-    def close(self) -> None:
-        """Close DuckDB."""
-        with self._lock:
-            self._closed = True
-            if self._duck is not None:
-                self._duck.close()
-                self._duck = None
-
-
 def connect(  # noqa: PLR0913  (the one door: everything by keyword)
     lake: str | Path | None = None,
     *,
@@ -436,70 +366,3 @@ def user_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # no such user in a container's password file
         return "unknown"
-
-
-def refuse(run: Run) -> None:
-    """Refuse by name what this version does not run."""
-    statement = run.statement
-    word = statement.word.upper()
-    if statement.kind is StatementKind.LATER:
-        raise _refusal(run, "not_yet", f"{word} is not there yet")
-    if statement.kind is StatementKind.REFUSED:
-        hint = _INSTEAD.get(statement.word.split()[0])
-        raise _refusal(run, "not_supported", f"{word} cannot be run on a lake", hint)
-    if statement.not_yet:
-        clause = statement.not_yet[0]
-        raise _refusal(run, "not_yet", f"{word} with {clause} is not there yet")
-
-
-_INSTEAD = {
-    "set": "use [limits] and [vars] in crannog.toml",
-    "reset": "use [limits] and [vars] in crannog.toml",
-    "pragma": "use [limits] and [vars] in crannog.toml",
-    "use": "write schema.table, or give --branch",
-    "copy": "`crannog load` and `crannog export` move files",
-    "export": "`crannog export` writes files",
-    "import": "`crannog load` reads files",
-    "create": "only tables are made with CREATE; a model is a file of a project",
-    "drop": "only tables are dropped with DROP",
-}
-
-
-def _refusal(run: Run, code: str, message: str, hint: str | None = None) -> QueryError:
-    statement = run.statement
-    return QueryError(
-        code,
-        message,
-        hint=hint,
-        line=statement.line,
-        column=statement.column,
-        length=len(statement.tokens[0].text),
-        source=run.script,
-        file=run.file,
-    )
-
-
-def _check_names(params: Parameters | None, statement: Statement, text: str) -> None:
-    """Refuse a value for a parameter that the statement does not have."""
-    if isinstance(params, Mapping):
-        used = _parameters(statement)
-        unused = [name for name in params if name.lower() not in used]
-        if unused:
-            raise QueryError(
-                "unknown_parameter",
-                f"the statement has no parameter ${unused[0]}",
-                hint=did_you_mean(unused[0], used),
-                source=text,
-            )
-
-
-def _named(params: Parameters | None, statement: Statement) -> Parameters | None:
-    """Return those named parameters that a statement of a script uses."""
-    if not isinstance(params, Mapping):
-        return params
-    used = _parameters(statement)
-    return {name: value for name, value in params.items() if name.lower() in used}
-
-
-def _parameters(statement: Statement) -> set[str]:
-    return {token.text[1:].lower() for token in statement.tokens if token.kind == "param"}
