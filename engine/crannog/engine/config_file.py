@@ -181,8 +181,9 @@ def _checked(path: Path, prefix: tuple[str, ...]) -> Config:
 
 def decoded(data: bytes, shown: str) -> str:
     """Return a file's text; bytes that are not UTF-8 are an error with their line."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as error:
         before = data[: error.start]
         line_start = before.rfind(b"\n") + 1

@@ -203,7 +203,7 @@ def _refuse_odd(shown: str) -> None:
         return
     readable = shown.encode("utf-8", "backslashreplace").decode().encode("unicode_escape").decode()
     raise ModelError(
-        "bad_name",
+        "bad_path",
         "the name of this file has characters that cannot be printed",
         hint="rename it",
         file=readable,
