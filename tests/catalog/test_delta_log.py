@@ -171,7 +171,7 @@ def test_a_version_that_another_program_wrote_is_a_foreign_write(lake):
     ensure_published(lake, first)
     second = step(lake, first, [data_file(lake, 2)])
     lake.store.put(published_key("main/t", 1), b'{"commitInfo":{"operation":"WRITE"}}\n')
-    with pytest.raises(ConflictError, match="version 1 of main.t"):
+    with pytest.raises(ConflictError, match=r"version 1 of main.t"):
         ensure_published(Lake.open(lake.store), second)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
-from pyarrow import parquet
 import pytest
+from pyarrow import parquet
 
 from crannog.catalog.store import ObjectInfo
 from crannog.engine import write
@@ -192,3 +194,38 @@ def test_parameters_reach_the_query(tables):
 
 def test_a_comment_at_the_end_of_the_query_does_no_harm(tables):
     assert tables.rows(tables.write("SELECT 1 AS a -- the end")) == [(1,)]
+
+
+CTRL_C = """
+import os, signal, sys, threading
+from crannog.catalog import Lake, open_store
+from crannog.engine.duck import Duck
+from crannog.engine.write import write_files
+from crannog.errors import Interrupted
+from crannog.types import Column
+
+lake = Lake.create(open_store(sys.argv[1]), "ann")
+query = "SELECT i FROM range(400_000_000_000) t(i)"
+with Duck() as duck, duck.scratch() as scratch:
+    for run in (
+        lambda: write_files(scratch, lake, query, "main/t", [Column("i", "BIGINT", "BIGINT")]),
+        lambda: scratch.reader(f"SELECT sum(hash(i)) FROM ({query})").read_all(),
+        lambda: scratch.fetchall(f"SELECT sum(hash(i)) FROM ({query})"),
+    ):
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            run()
+        except Interrupted:
+            print("interrupted")
+    print(scratch.fetchall("SELECT 1"), len([f for f in lake.store.list("main/t")]))
+"""
+
+
+def test_ctrl_c_is_heard_while_duckdb_works(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", CTRL_C, str(tmp_path / "lake")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "interrupted\n" * 3 + "[(1,)] 0\n", done.stderr

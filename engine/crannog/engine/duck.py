@@ -8,6 +8,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +64,7 @@ class Duck:
     def __init__(self, limits: Limits = Limits()) -> None:
         import duckdb
 
+        self.worker = ThreadPoolExecutor(1, "duckdb")
         self._lock = threading.Lock()
         self._names = itertools.count(1)
         self._scratches: weakref.WeakSet[Scratch] = weakref.WeakSet()
@@ -156,6 +158,7 @@ class Duck:
                 scratch.interrupt()
                 scratch.close()
             connection.close()
+        self.worker.shutdown(wait=False)
         self._remove_spill()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import wait
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from crannog.engine.failures import Place, located, translated
 from crannog.errors import CrannogError
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 # of the statement, or a caret would point at something innocent.
 _FAR = " " * 16_384
 
+T = TypeVar("T")
 Parameters = Mapping[str, object] | Sequence[object]
 
 
@@ -100,15 +103,14 @@ class Scratch:
         self, sql: str, params: Parameters | None = None, *, place: Place | None = None
     ) -> None:
         """Run a statement and forget its result."""
-        with self._translating(sql, place):
-            self._connection.execute(sql, params).fetchall()
+        self.fetchall(sql, params, place=place)
 
     def fetchall(
         self, sql: str, params: Parameters | None = None, *, place: Place | None = None
     ) -> list[tuple[object, ...]]:
         """Run a statement and return its rows."""
         with self._translating(sql, place):
-            rows = self._connection.execute(sql, params).fetchall()
+            rows = self._wait(lambda: self._connection.execute(sql, params).fetchall())
         return cast("list[tuple[object, ...]]", rows)
 
     def rows(
@@ -121,10 +123,10 @@ class Scratch:
     ) -> Iterator[tuple[object, ...]]:
         """Stream a query's rows; it ends when this scratch is closed."""
         with self._translating(sql, place):
-            self._connection.execute(sql, params)
+            self._wait(lambda: self._connection.execute(sql, params))
         while True:
             with self._translating(sql, place):
-                batch = self._connection.fetchmany(batch_rows)
+                batch = self._wait(lambda: self._connection.fetchmany(batch_rows))
             if not batch:
                 return
             yield from cast("list[tuple[object, ...]]", batch)
@@ -145,10 +147,9 @@ class Scratch:
         batch_rows: int = 65_536,
         place: Place | None = None,
     ) -> pa.RecordBatchReader:
-        """Stream a query's result; it ends when this scratch is closed.
+        """Stream a query's result; it ends when this scratch is closed."""
+        import pyarrow as pa
 
-        What fails while it is read is raised by the reader: hand that to `translate`.
-        """
         with self._translating(sql, place):
             try:
                 relation = self._connection.sql(sql, params=params)
@@ -157,7 +158,18 @@ class Scratch:
                     # This call's binder does not say where; DESCRIBE's does.
                     self.describe(sql, params, place=place)
                 raise
-            return relation.to_arrow_reader(batch_rows)
+            inner = self._wait(lambda: relation.to_arrow_reader(batch_rows))
+        return pa.RecordBatchReader.from_batches(inner.schema, self._batches(inner, sql, place))
+
+    def _batches(
+        self, inner: pa.RecordBatchReader, sql: str, place: Place | None
+    ) -> Iterator[pa.RecordBatch]:
+        while True:
+            with self._translating(sql, place):
+                batch = self._wait(lambda: next(inner, None))
+            if batch is None:
+                return
+            yield batch
 
     def progress(self) -> float:
         """Return how much of the running statement is done, 0 to 1; -1 where nobody knows."""
@@ -182,6 +194,21 @@ class Scratch:
         with suppress(Exception):
             self._connection.close()
         self.duck.forget(self)
+
+    def _wait(self, call: Callable[[], T]) -> T:
+        """Call DuckDB so that Ctrl-C is heard: the main thread only waits for another."""
+        if threading.current_thread() is not threading.main_thread():
+            return call()
+        running = self.duck.worker.submit(call)
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            # What has not yet begun ignores an interrupt, and whoever is impatient sends several.
+            while not running.done():
+                with suppress(KeyboardInterrupt):
+                    self.interrupt()
+                    wait([running], timeout=0.05)
+            raise
 
     def _schema(self, schema: str) -> None:
         if schema.lower() not in self._schemas:
