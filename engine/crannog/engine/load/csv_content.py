@@ -37,6 +37,7 @@ class CsvContent:
     Args:
         path: the unpacked file, or the copy of it without the lines that break reading.
         skipped: byte offsets of the records that do not have the right number of columns.
+        counts: how many values of a column do not fit its type.
         moved: where lines of the copy were elsewhere: (first line, how many to add).
     """
 
@@ -48,7 +49,7 @@ class CsvContent:
     longest: int | None = None
     skipped: set[int] = field(default_factory=set)
     moved: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
-    rows: int = 0
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def dialect(self) -> Dialect:
@@ -176,7 +177,6 @@ def _verified(scratch: Scratch, content: CsvContent) -> tuple[list[int], list[in
         return _verified(scratch, content)
     if kinds:
         _note_rejects(scratch, content, table)
-    content.rows = found[0]
     width = len(content.columns)
     return found[1 : width + 1], found[width + 1 :]
 
@@ -262,3 +262,7 @@ def _settle(desk: Desk, content: CsvContent, values: list[int], bad: list[int]) 
         )
         for i, column in enumerate(content.columns)
     )
+    content.counts = {
+        (column.name, column.type): bad[i] if column.given else 0
+        for i, column in enumerate(content.columns)
+    }

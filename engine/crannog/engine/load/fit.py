@@ -22,6 +22,7 @@ from crannog.types import (
 )
 
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+FLOATS = ("FLOAT", "DOUBLE")
 WIDEST_OBJECT = 200
 WHOLE_IN_DOUBLE = "9007199254740992"
 
@@ -55,8 +56,13 @@ def text_fit(text: str, type_text: str, formats: Formats = Formats()) -> Fit:
         return Fit(text, None, text)
     given = f"nullif({text}, '')"
     value, loses = _from_text(given, kind, formats)
-    bad = f"{value} IS NULL" if loses is None else f"({value} IS NULL OR {loses})"
-    return Fit(value, f"({given} IS NOT NULL AND {bad})", text)
+    # Almost every value is written as it would be shown: then nothing else need be looked at.
+    usual = f"CAST({value} AS VARCHAR) = {text}"
+    if isinstance(kind, Scalar) and kind.name in FLOATS:
+        usual = f"abs({value}) < {WHOLE_IN_DOUBLE}"
+    unusual = f"{value} IS NULL" if loses is None else f"({value} IS NULL OR {loses})"
+    bad = f"CASE WHEN {usual} THEN false WHEN {given} IS NULL THEN false ELSE {unusual} END"
+    return Fit(value, f"({bad})", text)
 
 
 def _from_text(text: str, kind: Type, formats: Formats) -> tuple[str, str | None]:

@@ -46,7 +46,8 @@ class JsonContent:
         infer = ", sample_size=-1, records=true, map_inference_threshold=-1"
         size = "" if self.longest is None else f", maximum_object_size={self.longest}"
         return (
-            f"read_json({file_literal(self.path)}, format={literal(self.layout)}, compression='none'"
+            f"read_json({file_literal(self.path)}, format={literal(self.layout)}, "
+            f"compression='none'"
             f"{infer if columns is None else f', columns={{{pairs}}}'}{size})"
         )
 
@@ -186,7 +187,7 @@ def _not_so_huge(scratch: Scratch, content: JsonContent) -> tuple[FileColumn, ..
     except CrannogError:
         if len(reads) == 1:
             return content.columns
-        kept = []
+        kept: list[FileColumn] = []
         for old in content.columns:
             content.columns, whole = (old,), content.columns
             kept += _not_so_huge(scratch, content)

@@ -18,7 +18,7 @@ from crannog.engine.events import (
 )
 from crannog.engine.load.check import check_named, check_options, checked_types
 from crannog.engine.load.content import Content, Desk, Nothing
-from crannog.engine.load.csv_content import open_csv
+from crannog.engine.load.csv_content import CsvContent, open_csv
 from crannog.engine.load.detect import first_bytes, format_of
 from crannog.engine.load.json_content import open_json
 from crannog.engine.load.options import LoadOptions, LoadResult
@@ -251,6 +251,8 @@ class _Load:
         spooled.check()
         task.structured = form in ("csv", "tsv", "parquet")
         task.content = content
+        if isinstance(content, CsvContent):
+            task.counts.update(content.counts)
 
     def _check_types(self, tasks: Sequence[Task]) -> None:
         """Refuse a type for a column that no file has."""
