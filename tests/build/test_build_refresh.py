@@ -318,3 +318,52 @@ def test_builds_on_s3_as_on_a_disk(shop, ask):
     assert ask.actions(result) == {"staging.orders": "append", "marts.totals": "rebuild"}
     assert shop.rows("marts.totals") == [("ann", 3), ("bob", 17)]
     assert shop.built().commit is None
+
+
+def test_a_view_has_the_names_and_types_that_a_table_would_have(shop):
+    shop.model(
+        "marts.v",
+        '-- model:\n-- kind = "view"\nSELECT customer, count(*), sum(amount) FROM staging.orders\n'
+        "GROUP BY customer -- all of them",
+    )
+    shop.model("marts.t", "SELECT count_star AS n, sum_amount AS s FROM marts.v")
+    shop.built()
+    assert shop.rows("marts.t") == [(1, 10), (1, 3)]
+    assert shop.sql("SELECT DISTINCT typeof(sum_amount) FROM marts.v") == [("BIGINT",)]
+
+
+def test_views_upon_views_are_built_and_read(shop):
+    head = '-- model:\n-- kind = "view"\n'
+    shop.model("staging.one", f"{head}SELECT id, amount FROM orders")
+    shop.model("staging.two", f"{head}SELECT id, sum(amount) AS s FROM one GROUP BY id")
+    shop.model("marts.t", "SELECT max(s) AS s FROM staging.two")
+    shop.built()
+    assert shop.rows("marts.t") == [(10,)]
+    shop.sql("INSERT INTO raw.orders VALUES (4, 'bob', 70)")
+    shop.built()
+    assert shop.rows("marts.t") == [(70,)]
+    assert len(shop.rows("staging.two")) == 3
+    assert shop.built().commit is None
+
+
+def test_orphans_are_known_even_where_a_merge_left_no_manifest(shop, ask):
+    from crannog.engine import connect
+
+    shop.built()
+    with connect(shop.lake) as session:
+        session.lake.create_branch("dev", session.lake.head("main").commit)
+    shop.model("marts.dev", "SELECT 1 AS one")
+    shop.built(branch="dev")
+    (shop.root / "models/marts/dev.sql").unlink()
+    shop.model("marts.main", "SELECT 1 AS one")
+    shop.built()
+    with connect(shop.lake) as session:
+        session.lake.merge("dev", "main", "test")
+    assert ask.actions(shop.plan()) == {
+        "staging.orders": "skip",
+        "marts.totals": "skip",
+        "marts.main": "skip",
+        "marts.dev": "orphan",
+    }
+    assert shop.built(prune=True).commit is not None
+    assert "marts.dev" not in ask.actions(shop.plan())

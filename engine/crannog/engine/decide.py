@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from crannog.catalog.delta_log import changes_between
+from crannog.catalog.store import ObjectNotFound
 from crannog.engine.inputs import pins_of
 from crannog.engine.manifest import InputRef
 from crannog.engine.refresh import Case, Decision, Moved, decide
@@ -92,7 +93,10 @@ class Decider:
         if (new.id, new.version, new.uuid) == (ref.id, ref.version, ref.uuid):
             return None
         old = lake.pin(ref.digest)
-        change = changes_between(lake, old, new)
+        try:
+            change = changes_between(lake, old, new)
+        except ObjectNotFound:
+            change = None
         if change is None:
             return Moved(key, name, old, new, replaced=new.id != ref.id)
         added, removed = _net(change.adds, change.removes)

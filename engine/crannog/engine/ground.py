@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.state import State
-from crannog.engine.facts import Facts, SourceFile, read_files
+from crannog.engine.facts import Facts, SourceFile, facts_from_json, read_files
 from crannog.engine.manifest import Item, Manifest, load_manifest, nothing_changed
 from crannog.errors import CrannogError, UsageError
 from crannog.names import split_name
@@ -62,11 +62,23 @@ class Ground:
     def orphans(self) -> tuple[Item, ...]:
         """What the project built and has no file for any more."""
         keys = self.keys
+        items = self.manifest.items or self._items_of_pins(keys)
         return tuple(
-            item
-            for key, item in self.manifest.items.items()
-            if key not in keys and key in self.state.tables
+            item for key, item in items.items() if key not in keys and key in self.state.tables
         )
+
+    def _items_of_pins(self, keys: set[str]) -> dict[str, Item]:
+        """Return the project's models without a file where a merge left it without a manifest."""
+        found: dict[str, Item] = {}
+        for key, entry in self.state.tables.items():
+            if key in keys or entry.kind not in ("model", "view", "seed") or self.lake is None:
+                continue
+            pin = self.lake.pin(entry)
+            if pin.project == self.project and pin.model is not None:
+                record = self.lake.get_object("models", pin.model)
+                facts = facts_from_json(cast("dict[str, object]", record["facts"]))
+                found[key] = Item(facts, entry.digest)
+        return found
 
     def declared_in(self, facts: Facts) -> SourceFile:
         """Return the file that a model's or seed's tests stand in."""

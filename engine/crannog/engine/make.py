@@ -22,7 +22,7 @@ from crannog.engine.seeds import seed_error, seed_query
 from crannog.engine.splice import Splice, splice
 from crannog.engine.write import write_files
 from crannog.errors import CrannogError, QueryError
-from crannog.names import TableName, literal
+from crannog.names import TableName, literal, quote
 from crannog.sql.tokens import Token, string_value
 
 if TYPE_CHECKING:
@@ -134,8 +134,7 @@ class Maker:
 
     def _view_sql(self, scratch: Scratch, key: str, *, nothing: bool) -> str:
         """Return a view's query, with tables in the place of its AT clauses."""
-        node = self.compiled.nodes.get(key)
-        text = self.view_text(node) if node is not None else self._pin(key).text or ""
+        text = self._pin(key).text or ""
         travels = self._past.travel(scratch, text, lambda parts: TableName(*parts).key)
         return spliced(scratch, text, travels, self._traveller(scratch, nothing=nothing)).text
 
@@ -162,14 +161,33 @@ class Maker:
 
     def _view(self, node: Node) -> Pin:
         last = self._last_pin(node)
-        columns = node.columns if node.columns is not None else last.columns if last else ()
+        columns = self._columns(node)
         return Pin(
             id=last.id if last is not None else uuid.uuid4().hex,
             name=node.facts.name,
             kind="view",
-            columns=commented(columns, node.facts),
-            text=self.view_text(node),
+            columns=columns,
+            text=self._typed(node, columns),
         )
+
+    def _typed(self, node: Node, columns: Sequence[Column]) -> str:
+        """Return a view's query with the names and types that tables would have."""
+        text = self.view_text(node)
+        with self._duck().scratch() as scratch:
+            for key in node.inputs:
+                self._table(scratch, key, None)
+            travels = self._past.travel(scratch, text, lambda parts: TableName(*parts).key)
+            make = self._traveller(scratch, nothing=True)
+            given = scratch.describe(spliced(scratch, text, travels, make).text)
+        wanted = [(column.name, column.type) for column in columns]
+        if given == wanted:
+            return text
+        names = ", ".join(quote(name) for name, _ in wanted)
+        casts = ", ".join(
+            quote(name) if kind == was else f"CAST({quote(name)} AS {kind}) AS {quote(name)}"
+            for (_, was), (name, kind) in zip(given, wanted, strict=True)
+        )
+        return f"SELECT {casts} FROM (\n{text}\n) AS {quote(node.facts.table.name)}({names})"
 
     def _last_pin(self, node: Node) -> Pin | None:
         if node.last is None or node.last.entry.kind != node.kind:

@@ -55,6 +55,7 @@ class Item:
         variables: those that it reads, as JSON text.
         meaning: hash of what its rows depend on besides its inputs' rows.
         seconds: what the last run took.
+        rows: how many there are.
     """
 
     facts: Facts
@@ -64,6 +65,7 @@ class Item:
     variables: Mapping[str, str] = field(default_factory=dict)
     meaning: str = ""
     seconds: float | None = None
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ def _item_to_json(item: Item) -> JsonObject:
         "variables": dict(item.variables),
         "meaning": item.meaning,
         "seconds": item.seconds,
+        "rows": item.rows,
     }
 
 
@@ -179,4 +182,5 @@ def _item_from_json(kept: JsonObject) -> Item:
         variables=cast("dict[str, str]", kept["variables"]),
         meaning=cast(str, kept["meaning"]),
         seconds=cast("float | None", kept["seconds"]),
+        rows=cast("int | None", kept["rows"]),
     )

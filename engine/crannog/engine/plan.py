@@ -184,23 +184,21 @@ def _model_plan(compiled: Compiled, key: str, decision: Decision) -> ModelPlan:
         strategy=decision.strategy,
         key=node.facts.key,
         inputs=decision.inputs,
-        rows=_rows(compiled, node, decision),
+        rows=_rows(node, decision),
         estimate=_estimate(compiled, node, decision),
         file=node.facts.path,
     )
 
 
-def _rows(compiled: Compiled, node: Node, decision: Decision) -> int | None:
+def _rows(node: Node, decision: Decision) -> int | None:
     """Return the rows that will be written: new input rows at most, or as many as there are now."""
     if node.kind == "view" or not decision.runs:
         return None
     if decision.action == "append":
         known = [change.rows_added for change in decision.inputs]
         return None if None in known else sum(filter(None, known))
-    lake = compiled.ground.lake
-    if node.last is None or lake is None or decision.action != "rebuild":
-        return None
-    return lake.pin(node.last.entry).rows
+    item = node.last.item if node.last is not None else None
+    return item.rows if item is not None and decision.action == "rebuild" else None
 
 
 def _estimate(compiled: Compiled, node: Node, decision: Decision) -> float | None:

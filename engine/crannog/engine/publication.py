@@ -179,6 +179,7 @@ class Publication:
             variables=self.compiled.variables_of(node.facts),
             meaning=node.meaning,
             seconds=took if took is not None else old.seconds if old is not None else None,
+            rows=pin.rows if pin is not None else old.rows if old is not None else None,
         )
 
     def _now(self, key: str, ref: InputRef, state: State) -> InputRef:
