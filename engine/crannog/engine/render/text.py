@@ -89,11 +89,10 @@ class TextTable:
 
     def _fitted(self, cells: list[list[str]]) -> tuple[list[int], bool]:
         """Choose the columns to show and their widths; a number is cut last of all."""
-        natural = [
-            max([self._head_width(at), *(width(row[at]) for row in cells)])
-            for at in range(len(self._columns))
-        ]
         room = self._layout.columns
+        natural = self._natural(cells, number_types=True)
+        if room is not None and sum(natural) + 2 * (len(natural) - 1) > room:
+            natural = self._natural(cells, number_types=False)
         kept = list(range(len(natural)))
         if room is not None:
             while len(kept) > 1 and self._least(natural, kept) > room:
@@ -109,10 +108,14 @@ class TextTable:
         self._widths = natural
         return kept, len(kept) < len(self._columns)
 
-    def _head_width(self, at: int) -> int:
-        name, kind = self._columns[at]
-        shown = self._layout.types and not (is_number(kind) and self._layout.columns is not None)
-        return max(width(name), width(kind) if shown else 0)
+    def _natural(self, cells: list[list[str]], *, number_types: bool) -> list[int]:
+        """Return the widths that show everything; types of numbers may be left to be cut."""
+        widths = []
+        for at, (name, kind) in enumerate(self._columns):
+            shown = self._layout.types and (number_types or not is_number(kind))
+            head = max(width(name), width(kind) if shown else 0)
+            widths.append(max([head, *(width(row[at]) for row in cells)]))
+        return widths
 
     def _least(self, natural: list[int], kept: list[int]) -> int:
         """Return the columns of the terminal that so many columns take at least."""
