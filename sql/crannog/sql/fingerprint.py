@@ -225,22 +225,21 @@ def _closes_with(tokens: Sequence[Token], index: int) -> bool:
 
 
 def _reads_whole_row(tokens: Sequence[Token], references: Sequence[Reference]) -> bool:
-    """Say whether a table's name or alias stands alone somewhere, which means its whole row."""
+    """Say whether a table's name or alias stands alone somewhere, which means its whole row.
+
+    New names for its columns, as in `t AS x(a, b)`, go by place, and so count as all columns too.
+    """
     defined: dict[str, set[int]] = {}
     by_end = {token.end: index for index, token in enumerate(tokens)}
+    by_start = {token.start: index for index, token in enumerate(tokens)}
     for reference in references:
-        last = by_end.get(reference.end)
-        if last is None:
+        last, first = by_end.get(reference.end), by_start.get(reference.start)
+        if last is None or first is None:
             return True
-        alias = last + 1
-        if alias < len(tokens) and tokens[alias].word == "as":
-            alias += 1
-        named = alias < len(tokens) and tokens[alias].is_name
-        if named and (alias > last + 1 or tokens[alias].word not in NOT_AN_ALIAS):
-            defined.setdefault(tokens[alias].name.lower(), set()).add(alias)
-            defined[tokens[alias].name.lower()].add(last)
-        else:
-            defined.setdefault(tokens[last].name.lower(), set()).add(last)
+        alias = _alias(tokens, first, last)
+        if alias != last and alias + 1 < len(tokens) and tokens[alias + 1].text == "(":
+            return True
+        defined.setdefault(tokens[alias].name.lower(), set()).update((alias, last))
     return any(
         token.is_name
         and token.name.lower() in defined
@@ -248,3 +247,15 @@ def _reads_whole_row(tokens: Sequence[Token], references: Sequence[Reference]) -
         and not (index + 1 < len(tokens) and tokens[index + 1].text in (".", "("))
         for index, token in enumerate(tokens)
     )
+
+
+def _alias(tokens: Sequence[Token], first: int, last: int) -> int:
+    """Return the index of the alias of the table named from first to last; last: it has none."""
+    if first >= 2 and tokens[first - 1].text == ":" and tokens[first - 2].is_name:
+        return first - 2
+    alias = last + 1
+    explicit = alias < len(tokens) and tokens[alias].word == "as"
+    alias += explicit
+    if alias >= len(tokens) or not tokens[alias].is_name:
+        return last
+    return alias if explicit or tokens[alias].word not in NOT_AN_ALIAS else last

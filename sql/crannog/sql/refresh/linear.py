@@ -96,11 +96,15 @@ def linear(
 def _by_words(code: Sequence[Token], aggregates: frozenset[str]) -> Reason | None:
     """Judge by words alone; this does not rest on a parser's reading of the text."""
     for index, token in enumerate(code):
-        if not token.is_name or (index and code[index - 1].text == "."):
+        if not token.is_name:
             continue
         name = token.name.lower()
         called = index + 1 < len(code) and code[index + 1].text == "("
-        reason = _WORDS.get(token.word)
+        # Behind a dot stands a column, or a call: `a.sum()` and `main.sum(a)` are sum(a).
+        after_dot = index > 0 and code[index - 1].text == "."
+        if after_dot and not called:
+            continue
+        reason = None if after_dot else _WORDS.get(token.word)
         if reason is None and called and name in aggregates:
             reason = _aggregate(code, index, name)
         elif reason is None and token.word == "over":

@@ -47,9 +47,9 @@ def volatile(tokens: Sequence[Token]) -> Reason | None:
     """
     for index, token in enumerate(tokens):
         word = token.name.lower() if token.is_name else ""
-        if not word or (index and tokens[index - 1].text == "."):
-            continue
         called = index + 1 < len(tokens) and tokens[index + 1].text == "("
+        if not word or (index and tokens[index - 1].text == "." and not called):
+            continue
         if not called and (word not in _BARE or token.kind == "quoted"):
             if word in _SAMPLES and _samples(tokens, index):
                 return Reason(ReasonCode.NOT_DETERMINISTIC, "a sample is drawn anew at each build")
