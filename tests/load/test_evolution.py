@@ -190,3 +190,10 @@ def test_long_numbers_of_json_keep_all_digits(load, file, rows, types):
     load("w", file("c.ndjson", '{"a":12345678901234567890,"b":-1}\n{"a":-3,"b":1}\n'))
     assert types("w") == {"a": "DECIMAL(38,0)", "b": "BIGINT"}
     assert rows("SELECT a::VARCHAR FROM w ORDER BY a") == [("-3",), ("12345678901234567890",)]
+
+
+def test_leading_zeros_stay_wherever_they_come(load, file, rows, types):
+    numbers = "\n".join(str(i) for i in range(10_000, 50_000))
+    load("t", file("a.csv", f"zip,n\n{numbers.replace(chr(10), ',0' + chr(10))},0\n00501,00\n"))
+    assert types("t") == {"zip": "VARCHAR", "n": "VARCHAR"}
+    assert rows("SELECT zip FROM t WHERE n = '00'") == [("00501",)]

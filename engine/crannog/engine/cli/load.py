@@ -69,11 +69,15 @@ def run(options: argparse.Namespace) -> int:
         branch = session.settings.branch
         with progress(output) as listener:
             result = load_files(session, options.table, options.paths, asked, listener)
-    _tell(output, result, branch)
+        moved = ""
+        if result.commit is not None:
+            before = session.lake.commit(result.commit).parents[0]
+            moved = f"committed {branch} {before[:7]} -> {result.commit[:7]}"
+    _tell(output, result, moved)
     return output.finish(result.to_dict(), result.errors)
 
 
-def _tell(output: Output, result: LoadResult, branch: str) -> None:
+def _tell(output: Output, result: LoadResult, moved: str) -> None:
     loaded = [file for file in result.files if file.status == "loaded"]
     skipped = [file for file in result.files if file.status == "skipped"]
     if loaded and result.commit is not None:
@@ -81,7 +85,7 @@ def _tell(output: Output, result: LoadResult, branch: str) -> None:
         more = f", {len(skipped):,} loaded before" if skipped else ""
         rows = "1 row" if result.rows == 1 else f"{result.rows:,} rows"
         output.line(f"{result.table}: {rows} from {files}{more}")
-        output.line(f"committed {branch} {result.commit[:7]}")
+        output.line(moved)
     elif skipped:
         files = "the file was" if len(skipped) == 1 else f"all {len(skipped):,} files were"
         output.line(f"{result.table}: nothing to do, {files} loaded before")

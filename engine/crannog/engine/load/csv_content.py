@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class CsvContent:
     """Read one CSV file.
 
     Args:
+        known: lower-case names of columns whose types the table has already.
         path: the unpacked file, or the copy of it without the lines that break reading.
         skipped: byte offsets of the records that do not have the right number of columns.
         counts: how many values of a column do not fit its type.
@@ -45,6 +46,7 @@ class CsvContent:
     sniffed: Sniffed
     null: tuple[str, ...]
     rejects: RejectLog
+    known: Container[str] = ()
     columns: tuple[FileColumn, ...] = ()
     longest: int | None = None
     skipped: set[int] = field(default_factory=set)
@@ -123,7 +125,7 @@ def open_csv(desk: Desk, spooled: Spooled, path: str, form: str) -> CsvContent:
     """Open a CSV (or, with `form` tsv, TSV) file and check all of it."""
     path = _newlines(desk, path)
     sniffed = sniff(desk, spooled, path, form)
-    content = CsvContent(path, sniffed, desk.null, desk.log())
+    content = CsvContent(path, sniffed, desk.null, desk.log(), desk.known)
     content.columns = tuple(
         FileColumn(name, desk.types.get(name.lower(), kind), given=name.lower() in desk.types)
         for name, kind in sniffed.columns
@@ -155,9 +157,10 @@ def _newlines(desk: Desk, path: str) -> str:
 def _verified(scratch: Scratch, content: CsvContent) -> tuple[list[int], list[int]] | None:
     """Count values and misfits by column and note the bad lines; None: the file needs mending."""
     fits = content.fitted({column.name: column.type for column in content.columns}).fits
-    asked = [f"count(c{i})" for i in range(len(content.columns))]
+    width = len(content.columns)
+    asked = [f"count(c{i})" for i in range(width)]
     for column in content.columns:
-        bad = fits[column.name].bad
+        bad = _doubt(content, f"c{len(asked) - width}", column, fits[column.name].bad)
         asked.append("0" if bad is None else f"count(*) FILTER (WHERE {bad})")
     table, scans = "load_rejects", "load_scans"
     scratch.execute(f"DROP TABLE IF EXISTS {table}; DROP TABLE IF EXISTS {scans}")
@@ -177,8 +180,21 @@ def _verified(scratch: Scratch, content: CsvContent) -> tuple[list[int], list[in
         return _verified(scratch, content)
     if kinds:
         _note_rejects(scratch, content, table)
-    width = len(content.columns)
     return found[1 : width + 1], found[width + 1 :]
+
+
+def _bad(content: CsvContent, i: int, kind: str) -> str | None:
+    return text_fit(f"c{i}", kind, content.sniffed.formats).bad
+
+
+def _doubt(content: CsvContent, text: str, column: FileColumn, bad: str | None) -> str | None:
+    """Say when a value does not fit a type that is only guessed: `00501` is no number then."""
+    if bad is None or column.given or column.name.lower() in content.known:
+        return bad
+    if column.type not in ("BIGINT", "DECIMAL(38,0)", "DOUBLE"):
+        return bad
+    zeros = f"regexp_full_match({text}, '\\s*[+-]?0\\d+\\s*')"
+    return f"CASE WHEN starts_with(ltrim({text}, ' +-'), '0') AND {zeros} THEN true ELSE {bad} END"
 
 
 def _note_rejects(scratch: Scratch, content: CsvContent, table: str) -> None:
@@ -243,7 +259,7 @@ def _settle(desk: Desk, content: CsvContent, values: list[int], bad: list[int]) 
         if bad[i] and not column.given
     }
     asked = [
-        (i, kind, text_fit(f"c{i}", kind, content.sniffed.formats).bad)
+        (i, kind, _doubt(content, f"c{i}", content.columns[i], _bad(content, i, kind)))
         for i, kinds in doubtful.items()
         for kind in kinds
     ]

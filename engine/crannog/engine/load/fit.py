@@ -42,18 +42,20 @@ class Fit:
     Args:
         bad: true where there is a value and it has no equal one of the column's type.
         shown: the value as text, for the reason that a person reads.
+        json: the value as it came, as JSON.
     """
 
     value: str
     bad: str | None
     shown: str
+    json: str
 
 
 def text_fit(text: str, type_text: str, formats: Formats = Formats()) -> Fit:
     """Fit a text (a field of a CSV file, a string) to a type."""
     kind = parse_type(type_text)
     if kind == Scalar("VARCHAR"):
-        return Fit(text, None, text)
+        return Fit(text, None, text, f"to_json({text})")
     given = f"nullif({text}, '')"
     value, loses = _from_text(given, kind, formats)
     # Almost every value is written as it would be shown: then nothing else need be looked at.
@@ -62,7 +64,7 @@ def text_fit(text: str, type_text: str, formats: Formats = Formats()) -> Fit:
         usual = f"abs({value}) < {WHOLE_IN_DOUBLE}"
     unusual = f"{value} IS NULL" if loses is None else f"({value} IS NULL OR {loses})"
     bad = f"CASE WHEN {usual} THEN false WHEN {given} IS NULL THEN false ELSE {unusual} END"
-    return Fit(value, f"({bad})", text)
+    return Fit(value, f"({bad})", text, f"to_json({text})")
 
 
 def _from_text(text: str, kind: Type, formats: Formats) -> tuple[str, str | None]:
@@ -135,7 +137,7 @@ def json_fit(value: str, type_text: str) -> Fit:
     kind = parse_type(type_text)
     made = _value_of_json(value, kind, 0)
     bad = _bad_json(value, kind, 0)
-    return Fit(made, bad, f"CAST({value} AS VARCHAR)")
+    return Fit(made, bad, f"CAST({value} AS VARCHAR)", value)
 
 
 def _given(value: str) -> str:
@@ -203,24 +205,24 @@ def _bad_json(value: str, kind: Type, depth: int) -> str | None:
 
 def typed_fit(value: str, found: str, wanted: str, formats: Formats = Formats()) -> Fit:
     """Fit a value of one type to another: what comes back equal from there fits."""
-    shown = f"CAST({value} AS VARCHAR)"
+    shown, json = f"CAST({value} AS VARCHAR)", f"to_json({value})"
     source, target = parse_type(found), parse_type(wanted)
     if source == target:
-        return Fit(value, None, shown)
+        return Fit(value, None, shown, json)
     if source == Scalar("VARCHAR"):
         return text_fit(value, wanted, formats)
     if source == Scalar("JSON"):
         return json_fit(value, wanted)
     nested = isinstance(source, StructOf | ListOf | MapOf)
     if target == Scalar("JSON") or (nested and target == Scalar("VARCHAR")):
-        return Fit(f"CAST(to_json({value}) AS {target})", None, shown)
+        return Fit(f"CAST(to_json({value}) AS {target})", None, shown, json)
     if target == Scalar("VARCHAR"):
-        return Fit(f"CAST({value} AS VARCHAR)", None, shown)
+        return Fit(f"CAST({value} AS VARCHAR)", None, shown, json)
     if source == Scalar('"NULL"') or widen(found, wanted) == str(target):
-        return Fit(f"CAST({value} AS {target})", None, shown)
+        return Fit(f"CAST({value} AS {target})", None, shown, json)
     there = f"TRY_CAST({value} AS {target})"
     back = f"TRY_CAST({there} AS {source})"
-    return Fit(there, f"({value} IS NOT NULL AND {back} IS DISTINCT FROM {value})", shown)
+    return Fit(there, f"({value} IS NOT NULL AND {back} IS DISTINCT FROM {value})", shown, json)
 
 
 def storable(type_text: str) -> str:

@@ -63,7 +63,8 @@ class JsonContent:
             target, name = types[column.name], quote(column.name)
             if widen(column.type, target) == target or column.empty:
                 reads[column.name] = target
-                fits[column.name] = Fit(name, None, f"CAST({name} AS VARCHAR)")
+                shown = f"CAST({name} AS VARCHAR)"
+                fits[column.name] = Fit(name, None, shown, f"to_json({name})")
             else:
                 reads[column.name] = "JSON"
                 fits[column.name] = json_fit(name, target)

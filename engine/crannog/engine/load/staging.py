@@ -156,7 +156,7 @@ class _Reading:
             parts.append(f"{literal(self.task.names[key].name)}, to_json({fit.value})")
         for key in self.wrong:
             fit = self.fits[key]
-            kept = f"CASE WHEN coalesce({fit.bad}, false) THEN to_json({fit.shown}) END"
+            kept = f"CASE WHEN coalesce({fit.bad}, false) THEN {fit.json} END"
             parts.append(f"{literal(self.task.names[key].name)}, {kept}")
         if not parts:
             return "CAST(NULL AS JSON)"
@@ -165,7 +165,7 @@ class _Reading:
 
     def raw(self) -> str:
         """Return a row as JSON, for files that have no lines to show."""
-        parts = [f"{literal(self.task.names[k].name)}, {fit.shown}" for k, fit in self.fits.items()]
+        parts = [f"{literal(self.task.names[k].name)}, {fit.json}" for k, fit in self.fits.items()]
         return f"CAST(json_object({', '.join(parts)}) AS VARCHAR)" if parts else "''"
 
 
