@@ -21,6 +21,7 @@ RETENTION: Mapping[str, str] = {
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
 READ_RIGHT = frozenset({"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"})
+SCHEMA_TAG = "crannog.schema"
 _SAFE_IN_PATHS = "/!$&'()*+,;=:@~"
 
 
@@ -33,6 +34,7 @@ class DataFile:
         partition: the log's values, as text; None is NULL.
         stats: the log's statistics, with `numRecords`.
         raw_path: the path as the log spells it.
+        schema: digest of the columns that the file was written with; None where nobody knows.
     """
 
     path: str
@@ -42,6 +44,7 @@ class DataFile:
     stats: JsonObject | None = field(default=None, hash=False)
     modified_ms: int = 0
     raw_path: str = ""
+    schema: str | None = None
 
     @property
     def logged_path(self) -> str:
@@ -215,7 +218,7 @@ def _read_metadata(kept: JsonObject) -> TableMeta:
 
 def _add(file: DataFile, entry: LogEntry) -> JsonObject:
     stats = file.stats if file.stats is not None else {"numRecords": file.rows}
-    return {
+    kept: JsonObject = {
         "path": file.logged_path,
         "partitionValues": dict(file.partition),
         "size": file.size,
@@ -223,6 +226,9 @@ def _add(file: DataFile, entry: LogEntry) -> JsonObject:
         "dataChange": file.logged_path not in entry.quiet,
         "stats": json.dumps(stats, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
     }
+    if file.schema is not None:
+        kept["tags"] = {SCHEMA_TAG: file.schema}
+    return kept
 
 
 def _remove(file: DataFile, entry: LogEntry) -> JsonObject:
@@ -253,6 +259,7 @@ def _read_file(action: JsonObject) -> DataFile:
         stats=stats,
         modified_ms=cast(int, action.get("modificationTime", 0)),
         raw_path=raw,
+        schema=cast("dict[str, str]", action.get("tags") or {}).get(SCHEMA_TAG),
     )
 
 

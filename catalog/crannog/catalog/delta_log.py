@@ -28,7 +28,7 @@ from crannog.catalog.delta_replay import (
     live_files,
     put_list,
 )
-from crannog.catalog.delta_schema import columns_from_delta, delta_schema, needs_ntz
+from crannog.catalog.delta_schema import columns_from_delta, delta_schema, needs_ntz, schema_digest
 from crannog.catalog.objects import Objects
 from crannog.catalog.pins import EntryRef, Pin
 from crannog.types import Column
@@ -51,6 +51,7 @@ __all__ = [
     "needs_ntz",
     "published_key",
     "read_entry",
+    "schema_digest",
     "stage",
     "staged_key",
 ]

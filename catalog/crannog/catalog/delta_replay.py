@@ -107,7 +107,8 @@ def read_staged(objects: Objects, location: str, ref: EntryRef) -> LogEntry:
 def put_list(objects: Objects, files: Files) -> str:
     """Keep a list of live files as a catalog object and return its hash."""
     rows = [
-        [f.logged_path, f.size, f.rows, f.modified_ms, dict(f.partition), f.stats] for f in files
+        [f.logged_path, f.size, f.rows, f.modified_ms, dict(f.partition), f.stats, f.schema]
+        for f in files
     ]
     return objects.put_object("files", {"files": rows})
 
@@ -129,6 +130,7 @@ def read_list(objects: Objects, sha: str) -> Files:
                 partition=cast("dict[str, str | None]", row[4]),
                 stats=cast("JsonObject | None", row[5]),
                 raw_path=raw,
+                schema=cast("str | None", row[6]),
             )
         )
     return tuple(found)

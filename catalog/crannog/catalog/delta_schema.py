@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -52,6 +53,12 @@ def delta_schema(columns: Sequence[Column]) -> str:
         kept = _to_delta(parse_type(column.stored))
         fields.append(_field(column.name, kept, column.nullable, metadata))
     return json.dumps({"type": "struct", "fields": fields}, separators=(",", ":"))
+
+
+def schema_digest(columns: Iterable[Column]) -> str:
+    """Return a word that is the same for columns of the same names and stored types."""
+    text = "\n".join(f"{column.name}\0{column.stored}" for column in columns)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def columns_from_delta(schema: str) -> tuple[Column, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from crannog.catalog.delta_log import schema_digest
 from crannog.engine.casts import restored
 from crannog.names import literal, quote
 
@@ -45,6 +46,11 @@ def select_files(
             duck.preload(url, file.size, file.modified_ms)
     partitioned = [c for c in shown if c.name in pin.partition_by]
     kept = [column for column in shown if column.name not in pin.partition_by]
+    # A file of just these columns needs no schema given; its own statistics make better plans. A
+    # remote one is asked for them only when it is read: each footer would cost a round trip.
+    if lake.store.local:
+        written = {file.schema for file in found}
+        kept = [] if written == {schema_digest(kept)} else kept
     source = _source(urls, kept, named=bool(partitioned) or positions, numbered=positions)
     listed = [
         f"{restored(column, f'{_side(column, pin)}.{quote(column.name)}')} AS {quote(column.name)}"

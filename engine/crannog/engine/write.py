@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from crannog.catalog.delta_log import DataFile
+from crannog.catalog.delta_log import DataFile, schema_digest
 from crannog.catalog.delta_stats import infinite_column, stats_of
 from crannog.engine.casts import CastQuery, Warn, cast_query, columns_for
 from crannog.engine.failures import Place
@@ -110,6 +110,7 @@ def _files(
 ) -> list[DataFile]:
     now = time.time_ns() // 1_000_000
     files: list[DataFile] = []
+    schema = schema_digest(columns)
     for row in rows:
         name = str(row[0]).rpartition("/")[2]
         count = cast(int, row[1])
@@ -120,7 +121,7 @@ def _files(
         _refuse_infinite(found, columns)
         stats = stats_of(columns, count, found)
         size = cast(int, row[2])
-        files.append(DataFile(path=name, size=size, rows=count, stats=stats, modified_ms=now))
+        files.append(DataFile(name, size, count, {}, stats, now, schema=schema))
     return files
 
 
