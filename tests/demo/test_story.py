@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -27,7 +28,7 @@ def add_commit(folder, number):
     who = {"GIT_AUTHOR_NAME": f"Dev {number % 3}", "GIT_AUTHOR_EMAIL": f"dev{number % 3}@x.org"}
     when = {"GIT_AUTHOR_DATE": f"{day}T10:00:00Z", "GIT_COMMITTER_DATE": f"{day}T12:00:00Z"}
     subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
-    env = {**dict(__import__("os").environ), **who, **when}
+    env = os.environ | who | when
     subprocess.run(["git", "commit", "-qm", f"change {number}"], cwd=folder, env=env, check=True)
 
 
@@ -40,20 +41,13 @@ def test_the_demo_builds_models_over_a_clone_and_says_what_changed(crannog, clon
     assert len(tries) == 3
     for command in tries[1:]:
         ran = subprocess.run(
-            ["bash", "-c", command.replace("crannog", str(crannog_program()), 1)],
+            ["bash", "-c", command],
             cwd=tmp_path / "demo",
             capture_output=True,
             text=True,
         )
         assert ran.returncode == 0, ran.stderr
         assert ran.stdout.strip()
-
-
-def crannog_program():
-    import sys
-    from pathlib import Path
-
-    return Path(sys.executable).parent / "crannog"
 
 
 def test_the_demo_as_json_names_lake_project_commits_and_models(crannog, clone, tmp_path):
@@ -103,9 +97,10 @@ def test_the_demo_never_writes_over_something(crannog, clone, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "work.txt").write_text("precious")
     refused = crannog("demo", clone, "--into", tmp_path / "mine", code=2)
-    assert "folder_not_empty" in crannog(
-        "demo", clone, "--into", tmp_path / "mine", "--json", code=2
-    ).out
+    assert (
+        "folder_not_empty"
+        in crannog("demo", clone, "--into", tmp_path / "mine", "--json", code=2).out
+    )
     assert "work.txt" in refused.err
 
 

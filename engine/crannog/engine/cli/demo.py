@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,9 +155,19 @@ def _say_what_to_try(output: Output, stage: Stage, commits: list[str]) -> None:
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     output.line(f"\nlake: {stage.lake.resolve()}")
     output.line("\nThree commands to try:")
-    output.line(f"  cd {shlex.quote(str(shown))} && crannog log")
-    output.line(f"  crannog sql {shlex.quote(_ASK)}")
-    output.line(f"  crannog tables --at {commits[0][:12]}")
+    program = _program()
+    output.line(f"  cd {shlex.quote(str(shown))} && {program} log")
+    output.line(f"  {program} sql {shlex.quote(_ASK)}")
+    output.line(f"  {program} tables --at {commits[0][:12]}")
+
+
+def _program() -> str:
+    """Return what to type for this program: it need not be on the PATH."""
+    here = Path(sys.argv[0]).absolute()
+    found = shutil.which("crannog")
+    if here.name != "crannog" or (found is not None and Path(found).samefile(here)):
+        return "crannog"
+    return shlex.quote(str(here))
 
 
 def _refuse_a_lake(options: argparse.Namespace) -> None:
