@@ -88,3 +88,11 @@ def test_paths_of_columns_are_split_at_unquoted_dots():
     assert split_path('"a"') == ["a"]
     assert split_path('"a.b"."c""d"."e f"') == ["a.b", 'c"d', "e f"]
     assert split_path('"""q"""') == ['"q"']
+
+
+def test_a_very_wide_table_has_bounds_for_its_first_columns_only():
+    columns = [Column(f"c{n}", "INTEGER", "INTEGER") for n in range(300)]
+    found = {f'"c{n}"': {"min": "1", "max": "2", "null_count": "0"} for n in range(300)}
+    stats = stats_of(columns, 3, found)
+    assert len(stats["minValues"]) == len(stats["maxValues"]) == 100
+    assert len(stats["nullCount"]) == 300

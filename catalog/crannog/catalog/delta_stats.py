@@ -17,6 +17,8 @@ Found = Mapping[str, Mapping[str, str]]
 
 TEXT_LENGTH = 32
 EXACT_DIGITS = 15
+# Every reader parses the whole log: of a very wide table only the first columns have bounds.
+BOUNDED_COLUMNS = 100
 _INTEGERS = frozenset({"byte", "short", "integer", "long"})
 _INFINITE = frozenset({"infinity", "-infinity"})
 _CLOCKS = frozenset({"date", "timestamp", "timestamp_ntz"})
@@ -29,6 +31,7 @@ def stats_of(columns: Sequence[Column], rows: int, found: Found) -> JsonObject:
         found: per column path (`"a"."b"`) the texts of min, max, null_count, has_nan.
     """
     types = {column.name: parse_type(column.stored) for column in columns}
+    bounded = {column.name for column in columns[:BOUNDED_COLUMNS]}
     lows: JsonObject = {}
     highs: JsonObject = {}
     nulls: JsonObject = {}
@@ -38,7 +41,7 @@ def stats_of(columns: Sequence[Column], rows: int, found: Found) -> JsonObject:
         if name is None:
             continue
         _put(nulls, parts, int(texts["null_count"]))
-        if texts.get("has_nan") == "true":
+        if texts.get("has_nan") == "true" or parts[0] not in bounded:
             continue
         low = bound(texts.get("min"), name, upper=False)
         high = bound(texts.get("max"), name, upper=True)

@@ -13,7 +13,7 @@ from crannog.catalog.delta_log import DataFile, schema_digest
 from crannog.catalog.delta_stats import infinite_column, stats_of
 from crannog.engine.casts import CastQuery, Warn, cast_query, columns_for
 from crannog.engine.failures import Place
-from crannog.errors import CrannogError, QueryError
+from crannog.errors import CrannogError, QueryError, StorageError
 from crannog.names import literal, quote, quote_if_needed
 from crannog.types import Column
 
@@ -92,7 +92,7 @@ def _copy(
 ) -> list[tuple[object, ...]]:
     folder = lake.store.uri(location)
     if lake.store.local:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
     options = (
         "FORMAT parquet, RETURN_STATS, COMPRESSION snappy, OVERWRITE_OR_IGNORE, "
         f"FILE_SIZE_BYTES '{FILE_SIZE}', FILENAME_PATTERN '{prefix}{{i}}'"
@@ -103,6 +103,15 @@ def _copy(
         return scratch.fetchall(sql, params)
     except CrannogError as error:
         raise query.failure(error, place, before=before) from error.__cause__
+
+
+def _make_folder(folder: str) -> None:
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            "storage_failed", f"folder {folder} cannot be made: {error.strerror}"
+        ) from None
 
 
 def _files(
