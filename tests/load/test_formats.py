@@ -173,3 +173,34 @@ def test_objects_without_keys_are_rows_without_values(load, file, rows):
     assert load("t", file("c.ndjson", '{"":1}\n')).errors[0].code == "bad_json"
     assert load("u", file("c.csv", ""), file("d.csv", "x\n1\n")).rows == 1
     assert load("u", file("e.json", "[]"), file("f.json", "")).rows == 0
+
+
+def test_file_names_may_be_any_bytes(load, tmp_path, rows, crannog):
+    import os
+
+    path = os.fsencode(tmp_path) + b"/caf\xe9 '1'.csv"
+    with open(path, "wb") as stream:
+        stream.write(CSV.encode() + b"bad\n")
+    result = load("t", os.fsdecode(path))
+    assert (result.rows, result.rejected) == (2, 1)
+    assert rows("SELECT file LIKE '%caf\\xe9 ''1''.csv' FROM t__rejected") == [(True,)]
+    assert load("t", f"{tmp_path}/caf*.csv").files[0].status == "skipped"
+
+
+def test_a_named_pipe_is_read_like_the_standard_input(load, tmp_path, rows):
+    import os
+    import threading
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for status in ("loaded", "skipped"):
+        writer = threading.Thread(target=pipe.write_text, args=(CSV,))
+        writer.start()
+        assert load("t", str(pipe)).files[0].status == status
+        writer.join()
+    assert rows("FROM t ORDER BY id") == BOTH
+
+
+def test_no_lake_is_made_where_there_is_nothing_to_load(load, tmp_path):
+    assert load("t", f"{tmp_path}/nothing/*.csv").errors[0].code == "no_files"
+    assert not (tmp_path / "lake").exists()

@@ -199,3 +199,10 @@ def test_progress_is_told_to_a_listener(session, file):
     assert names[0] == "RunStarted"
     assert names.count("FileFinished") == 2
     assert heard[-1].done == heard[-1].total == 2
+
+
+def test_a_type_that_the_table_does_not_take_is_told(load, file, types):
+    load("t", file("a.csv", "a\n1\n"))
+    result = load("t", file("b.csv", "a\n2\n"), types={"a": "VARCHAR"})
+    assert types("t") == {"a": "BIGINT"}
+    assert result.warnings == ("column a is BIGINT in the table, not VARCHAR",)

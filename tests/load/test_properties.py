@@ -84,8 +84,10 @@ json_values = st.recursive(
     | st.integers(-(2**63), 2**63 - 1)
     | st.floats(-1e15, 1e15)
     | st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\x00"), max_size=6),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["x", "y", "z"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["x", "y", "z"]), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -210,9 +212,7 @@ def test_clean_files_read_as_duckdb_reads_them(lake, content):
     session.load(table, path)
     theirs = duckdb.sql(f"FROM read_csv('{path}', sample_size=-1)")
     values = theirs.fetchall()
-    empty = {
-        name for i, name in enumerate(theirs.columns) if all(row[i] is None for row in values)
-    }
+    empty = {name for i, name in enumerate(theirs.columns) if all(row[i] is None for row in values)}
     ours = session.sql(f"FROM {table}")
     assert [c.name for c in ours.columns] == theirs.columns
     for column, kind in zip(ours.columns, theirs.types, strict=True):

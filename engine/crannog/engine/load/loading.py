@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crannog.engine.events import (
@@ -43,7 +42,6 @@ class Door:
     """Hold what a load works with.
 
     Args:
-        base: the project's folder, which the ledger's paths are relative to.
         storage: the `[storage]` table, for URLs.
         project: the project's name.
     """
@@ -52,7 +50,6 @@ class Door:
     duck: Duck
     branch: str
     author: str
-    base: Path | None = None
     storage: Mapping[str, str] = field(default_factory=dict)
     temp_directory: str | None = None
     project: str | None = None
@@ -84,17 +81,30 @@ def load_files(
         )
     project = session.project
     _refuse_model_file(session, name)
+    base = None if project is None else project.root
+    found = find_sources(paths, base, session.settings.storage)
+    if not any(isinstance(each, Source) for each in found):
+        return _nothing(name, found, listener or _nobody)
     door = Door(
         lake=session.lake_to_write(create=True),
         duck=session.duck,
         branch=session.settings.branch,
         author=session.user,
-        base=None if project is None else project.root,
         storage=session.settings.storage,
         temp_directory=session.settings.temp_directory,
         project=None if project is None else project.name,
     )
-    return load_through(door, name, paths, options, listener)
+    return load_through(door, name, found, options, listener or _nobody)
+
+
+def _nothing(table: TableName, found: Sequence[Source | Missing], tell: Listener) -> LoadResult:
+    """Say that there is no file at all: then no lake is made either."""
+    tasks = [Task(each.shown) for each in found]
+    for number, (task, each) in enumerate(zip(tasks, found, strict=True), start=1):
+        assert isinstance(each, Missing)
+        task.fail(each.error)
+        tell(_finished(task, number, len(tasks)))
+    return LoadResult(str(table), files=tuple(task.result() for task in tasks))
 
 
 def _refuse_model_file(session: Session, name: TableName) -> None:
@@ -114,15 +124,14 @@ def _refuse_model_file(session: Session, name: TableName) -> None:
 def load_through(
     door: Door,
     table: TableName,
-    paths: Sequence[str],
+    found: Sequence[Source | Missing],
     options: LoadOptions,
-    listener: Listener | None,
+    tell: Listener,
 ) -> LoadResult:
     """Load files into a table through an open lake."""
-    tell = listener or _nobody
     with spool(door.storage, door.temp_directory) as space, door.duck.scratch() as scratch:
         work = _Load(door, table, options, tell, space, scratch)
-        return work.run(paths)
+        return work.run(found)
 
 
 def _nobody(event: object) -> None:
@@ -150,12 +159,11 @@ class _Load:
         self.warnings: list[str] = []
         self.types = checked_types(options, scratch)
 
-    def run(self, paths: Sequence[str]) -> LoadResult:
-        """Find, read, write and publish."""
+    def run(self, found: Sequence[Source | Missing]) -> LoadResult:
+        """Read, write and publish."""
         lake = self.door.lake
         state = lake.state(lake.head(self.door.branch).commit)
         target = find_target(lake, self.door.duck, state, self.table)
-        found = find_sources(paths, self.door.base, self.door.storage)
         self.tell(RunStarted("load", len(found)))
         tasks = [self._task(source) for source in found]
         self._once(tasks)
@@ -168,6 +176,7 @@ class _Load:
             scratch=self.scratch,
             warn=self._warn,
             tell=self.tell,
+            types=self.types,
         )
         publication.skip_known(target)
         for task in tasks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from crannog.engine.load.task import Task, good
 from crannog.engine.load.watch import watched
 from crannog.engine.write import write_files
 from crannog.errors import ConflictError, CrannogError, Interrupted
-from crannog.names import TableName
+from crannog.names import TableName, quote_if_needed
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Head
@@ -67,6 +67,7 @@ class Publication:
     scratch: Scratch
     warn: Callable[[str], None]
     tell: Listener
+    types: Mapping[str, str] = field(default_factory=dict)
     written: Written | None = None
     name: str = ""
     rejected_table: str | None = None
@@ -145,9 +146,15 @@ class Publication:
         """Leave out what somebody else loaded since."""
         before = {id(task) for task in self.tasks if task.known}
         self.skip_known(target)
-        found = any(task.known and id(task) not in before for task in self.tasks)
-        if found and self.written is not None and self.written.keyed is not None:
+        late = [task for task in self.tasks if task.known and id(task) not in before]
+        if not late or self.written is None:
+            return
+        if self.written.keyed is not None:
             self._discard()
+            return
+        for task in late:
+            self._delete(self.written, task.written)
+            task.written = ()
 
     def _still_fits(self, written: Written, target: Target) -> bool:
         old, new = written.target.pin, target.pin
@@ -161,14 +168,17 @@ class Publication:
         """Delete what was written for a table that looks different by now."""
         if self.written is None:
             return
-        location = self.written.target.location
         files = [*self.written.adds, *(file for task in self.tasks for file in task.written)]
-        for file in files:
-            with suppress(Exception):
-                self.door.lake.store.delete(f"{location}/{file.path}")
+        self._delete(self.written, files)
         for task in self.tasks:
             task.written, task.rows = (), 0
         self.written = None
+
+    def _delete(self, written: Written, files: Iterable[DataFile]) -> None:
+        """Delete files that no version names; what stays is only garbage."""
+        for file in files:
+            with suppress(Exception):
+                self.door.lake.store.delete(f"{written.target.location}/{file.path}")
 
     def _write(self, target: Target) -> Written:
         old = () if target.pin is None else target.pin.columns
@@ -189,6 +199,7 @@ class Publication:
         key = self.options.key or (() if target.pin is None else target.pin.key)
         if good(self.tasks):
             key = check_key(key, [column.name for column in schema.columns])
+        self._warn_of_types(schema)
         written = Written(target, schema, key)
         if key:
             written.keyed = Keyed(self.scratch, target, schema, key)
@@ -199,6 +210,13 @@ class Publication:
         if good(self.tasks):
             self._rewrite(written)
         return written
+
+    def _warn_of_types(self, schema: Schema) -> None:
+        """Say where the table has another type than the one that was asked for."""
+        for name, kind in self.types.items():
+            now = schema.types.get(name)
+            if now is not None and now != kind:
+                self.warn(f"column {quote_if_needed(name)} is {now} in the table, not {kind}")
 
     def _write_task(self, written: Written, task: Task) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from crannog.engine.outside import filesystem
-from crannog.errors import CrannogError, StorageError
+from crannog.errors import CrannogError, StorageError, UsageError
 
 if TYPE_CHECKING:
     import fsspec
@@ -139,7 +139,10 @@ def _remote(url: str, storage: Mapping[str, str]) -> Iterator[Source]:
 
 def file_system(url: str, storage: Mapping[str, str]) -> tuple[fsspec.AbstractFileSystem, str]:
     """Return the file system of a URL, and the path in it, without a listing kept from before."""
-    system, path = filesystem(url, storage)
+    try:
+        system, path = filesystem(url, storage)
+    except UsageError as error:
+        raise CrannogError(error.code, error.message, hint=error.hint) from error
     system.invalidate_cache()
     return system, path
 

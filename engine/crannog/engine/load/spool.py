@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
@@ -79,7 +79,7 @@ class Spool:
                 return self._copied(source, sys.stdin.buffer, seen)
             if source.remote:
                 return self._downloaded(source, seen)
-            return _hashed(source, seen)
+            return self._local(source, seen)
         except CrannogError:
             raise
         except OSError as error:
@@ -88,6 +88,17 @@ class Spool:
             raise CrannogError(
                 "file_not_readable", f"{source.shown!r} cannot be read: {error.strerror or error}"
             ) from error
+
+    def _local(self, source: Source, seen: Seen) -> Spooled:
+        path = Path(source.place)
+        if path.exists() and not path.is_file():
+            # A pipe can be read only once, and its name says nothing about what comes.
+            with path.open("rb") as stream:
+                return self._copied(replace(source, place="-"), stream, seen)
+        if _encodable(source.place):
+            return _hashed(source, seen)
+        with path.open("rb") as stream:
+            return self._copied(source, stream, seen)
 
     def _downloaded(self, source: Source, seen: Seen) -> Spooled:
         system, path = file_system(source.place, self.storage)
@@ -176,11 +187,16 @@ def _hashed(source: Source, seen: Seen) -> Spooled:
             digest.update(chunk)
             size += len(chunk)
             seen(size)
-    if not Path(source.place).is_file():
-        raise CrannogError(
-            "not_a_file", f"{source.shown!r} is no regular file", hint="pipe it in, as `-`"
-        )
     return Spooled(source, source.place, size, digest.hexdigest(), stamp)
+
+
+def _encodable(path: str) -> bool:
+    """Whether DuckDB can be told of a path: one that is no UTF-8 has no text."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _stamp(path: str) -> tuple[int, int]:

@@ -147,4 +147,7 @@ def find_target(lake: Lake, duck: Duck, state: State, table: TableName) -> Targe
         raise UsageError(
             "table_is_rejects", f"{entry.name} holds the rejected lines of another table"
         )
-    return Target(lake, duck, table, lake.pin(entry))
+    pin = lake.pin(entry)
+    if pin.partition_by:
+        raise UsageError("not_yet", f"{entry.name} is partitioned: it cannot be loaded into yet")
+    return Target(lake, duck, table, pin)
