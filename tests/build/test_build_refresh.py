@@ -367,3 +367,26 @@ def test_orphans_are_known_even_where_a_merge_left_no_manifest(shop, ask):
     }
     assert shop.built(prune=True).commit is not None
     assert "marts.dev" not in ask.actions(shop.plan())
+
+
+def test_a_build_with_nothing_new_reads_as_many_objects_at_any_size(work, monkeypatch):
+    from crannog.catalog.store_local import LocalStore
+
+    asked = []
+    for name in ("get", "read", "exists", "list", "size"):
+        real = getattr(LocalStore, name)
+
+        def counted(self, key, real=real):
+            asked.append(key)
+            return real(self, key)
+
+        monkeypatch.setattr(LocalStore, name, counted)
+    counts = []
+    for many in (2, 20):
+        for number in range(many):
+            work.model(f"m{number}", f"SELECT {number} AS n" if number < 1 else "SELECT * FROM m0")
+        work.built()
+        asked.clear()
+        assert work.built().commit is None
+        counts.append(len(asked))
+    assert counts[0] == counts[1] <= 8, asked
