@@ -142,11 +142,12 @@ def test_a_file_of_nothing_but_bad_lines_is_loaded_with_none(load, file, rows):
     assert len(rows("FROM t")) == 1
 
 
-@pytest.mark.parametrize("size", [5_000_000, 17_000_000])
-def test_huge_lines_are_loaded(load, file, rows, size):
-    load("t", file("a.csv", "a,b\n1," + "x" * size + "\n2,y\n"))
-    load("t", file("b.ndjson", '{"a":3,"b":"' + "x" * size + '"}\n{"a":4,"b":"y"}\n'))
-    assert rows("SELECT a, length(b) FROM t ORDER BY a") == [(1, size), (2, 1), (3, size), (4, 1)]
+def test_huge_lines_are_loaded(load, file, rows):
+    csv, ndjson = 3_000_000, 17_000_000
+    load("t", file("a.csv", "a,b\n1," + "x" * csv + "\n2,y\n"))
+    load("t", file("b.ndjson", '{"a":3,"b":"' + "x" * ndjson + '"}\n{"a":4,"b":"y"}\n'))
+    found = rows("SELECT a, length(b) FROM t ORDER BY a")
+    assert found == [(1, csv), (2, 1), (3, ndjson), (4, 1)]
 
 
 def test_rejects_cannot_be_loaded_into(load, file):
