@@ -210,6 +210,7 @@ class Session:
             Selection(tuple(select), tuple(exclude)),
             options or BuildOptions(),
             listener=listener or ignore,
+            author=self.user,
         )
         built.raise_errors()
         return built
