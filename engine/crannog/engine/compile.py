@@ -152,10 +152,13 @@ class Compiled:
     def _model(self, node: Node) -> Node:
         last = node.last
         if last is not None and self._holds(node, last):
-            return _with(node, last.meaning)
+            return _with(node, last.meaning, text_changed=_renamed(node, last))
         meaning = self._meaning(node)
         if last is not None and last.meaning == meaning and last.entry.kind == node.kind:
-            return _with(node, meaning, text_changed=last.sha != node.facts.sha)
+            changed = last.sha != node.facts.sha
+            if changed:
+                _check_key(self.outline.texts.model(node.facts.path), self.columns(node.key))
+            return _with(node, meaning, text_changed=changed or _renamed(node, last))
         columns = self._bind(node)
         unfit = why_changed(self, node) if last is not None else None
         return _with(node, meaning, columns, unfit)
@@ -165,7 +168,8 @@ class Compiled:
         meaning = hashlib.sha256(f"{node.file.sha} {types}".encode()).hexdigest()
         last = node.last
         if last is not None and last.meaning == meaning and last.entry.kind == node.kind:
-            return _with(node, meaning, text_changed=last.sha != node.facts.sha)
+            changed = last.sha != node.facts.sha or _renamed(node, last)
+            return _with(node, meaning, text_changed=changed)
         from crannog.engine.write import columns_of
 
         select = seed_query(node.facts, node.file.absolute)
@@ -351,6 +355,11 @@ def _check_key(model: Model, columns: tuple[Column, ...]) -> None:
                 f'the key names "{declared.text}", which is no column of the query',
                 did_you_mean(declared.text, names.values()),
             )
+
+
+def _renamed(node: Node, last: Last) -> bool:
+    """Whether the file has another path, which may spell the same name in another case."""
+    return last.item is not None and last.item.facts.path != node.facts.path
 
 
 def _with(

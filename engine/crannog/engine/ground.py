@@ -30,7 +30,7 @@ class Ground:
     Args:
         lake: None where there is none yet; then the state is empty.
         files: by path.
-        keys: of what the project's files make.
+        gone: keys of tables that this build drops, which nothing may read any more.
     """
 
     project: str
@@ -43,6 +43,7 @@ class Ground:
     manifest: Manifest
     files: Mapping[str, SourceFile]
     variables: Mapping[str, object] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
 
     @property
     def keys(self) -> set[str]:
@@ -56,7 +57,7 @@ class Ground:
     @property
     def known(self) -> set[str]:
         """The keys of all tables that a model may read."""
-        return self.keys | set(self.state.tables)
+        return self.keys | (set(self.state.tables) - self.gone)
 
     @property
     def orphans(self) -> tuple[Item, ...]:

@@ -110,7 +110,8 @@ def spliced(
     pieces = []
     for travel in travels:
         span, pin = travel.span, travel.pin
-        place = TableName(AT_SCHEMA, f"{pin.name}@{pin.version}")
+        # With the id: a table that was dropped and made again has each version twice.
+        place = TableName(AT_SCHEMA, f"{pin.name}@{pin.version} {pin.id}")
         make(place, pin)
         alias = span.alias if span.alias is not None else quote(span.parts[-1])
         columns = span.alias_columns or ""

@@ -105,11 +105,23 @@ def nothing_changed(
         return False
     if any(manifest.files.get(path) != file.sha for path, file in files.items()):
         return False
+    if _lost_types(manifest, files):
+        return False
     texts = variable_texts(variables)
     return all(
         _item_holds(item, state, texts, lookup)
         for item in manifest.items.values()
         if item.facts.path in files
+    )
+
+
+def _lost_types(manifest: Manifest, files: Mapping[str, SourceFile]) -> bool:
+    """Whether the TOML beside a seed is gone, and with it the types that it gave."""
+    gone = [path for path in manifest.files if path.endswith(".toml") and path not in files]
+    return any(
+        item.facts.kind == "seed" and item.facts.path.startswith(path.removesuffix("toml"))
+        for path in gone
+        for item in manifest.items.values()
     )
 
 
@@ -131,7 +143,12 @@ def inputs_hold(inputs: Mapping[str, InputRef], state: State) -> bool:
 
 def variable_texts(variables: Mapping[str, object]) -> dict[str, str]:
     """Return variables in the one spelling that is compared; names fold as DuckDB folds them."""
-    return {name.lower(): json.dumps(value, default=str) for name, value in variables.items()}
+    return {name.lower(): json.dumps(value, default=_typed) for name, value in variables.items()}
+
+
+def _typed(value: object) -> object:
+    """Tell a date from the text that looks like it: DuckDB does, too."""
+    return {type(value).__name__: str(value)}
 
 
 def manifest_to_json(manifest: Manifest) -> JsonObject:
@@ -182,5 +199,5 @@ def _item_from_json(kept: JsonObject) -> Item:
         variables=cast("dict[str, str]", kept["variables"]),
         meaning=cast(str, kept["meaning"]),
         seconds=cast("float | None", kept["seconds"]),
-        rows=cast("int | None", kept["rows"]),
+        rows=cast("int | None", kept.get("rows")),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from crannog.engine.bench import Bench
@@ -79,6 +79,8 @@ def draft(
     drops = prune and ground.orphans and selection.everything
     if not (full or drops or _asks_for_state(selection)) and ground.unchanged():
         return _nothing_changed(ground, selection, prune=prune)
+    if drops:
+        ground = replace(ground, gone=frozenset(each.facts.table_key for each in ground.orphans))
     from crannog.engine.outline import outline, selected
 
     found = outline(ground)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from crannog.catalog.state import Changes
 from crannog.engine.last import input_refs
 from crannog.engine.manifest import InputRef, Item, Manifest, load_manifest, store_manifest
+from crannog.engine.semantics import SEMANTICS, SETTINGS
 from crannog.errors import ConflictError
 from crannog.names import TableName
 
@@ -142,14 +143,16 @@ class Publication:
         return self.lake.get_object("models", pin.model).get("meaning")
 
     def _manifest(self, before: Manifest, state: State, dropped: Sequence[str]) -> Manifest:
+        # What was noted under other semantics holds for those only: without a digest it is stale.
+        same = before.semantics == SEMANTICS and dict(before.settings) == dict(SETTINGS)
         items = {
-            key: item
+            key: item if same else replace(item, digest="")
             for key, item in before.items.items()
             if key in state.tables and key not in dropped
         }
         files = {path: sha for path, sha in before.files.items() if path in self.ground.files}
         for key, each in self.outcomes.items():
-            if not each.fine or key in self.taken:
+            if not each.fine or key in self.taken or self._moved(key, each, state):
                 continue
             item = self._item(key, each, items.get(key), state)
             if item is not None:
@@ -158,7 +161,12 @@ class Publication:
         for path, file in self.ground.files.items():
             if path in self.tests or file.role == "source":
                 files[path] = file.sha
-        return Manifest(items, files)
+        return Manifest(items, files, dict(SETTINGS), SEMANTICS)
+
+    def _moved(self, key: str, each: Outcome, state: State) -> bool:
+        """Whether somebody else has published what we only looked at: then theirs stays noted."""
+        was, now = self.ground.state.tables.get(key), state.tables.get(key)
+        return each.made is None and (was and was.digest) != (now and now.digest)
 
     def _item(self, key: str, each: Outcome, old: Item | None, state: State) -> Item | None:
         node = each.node
