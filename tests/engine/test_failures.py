@@ -102,3 +102,9 @@ def test_what_fails_inside_a_view_points_at_nothing_in_the_query(scratch: Scratc
             scratch.fetchall(query)
         assert raised.value.message.startswith("Could not convert string 'x0' to INTEGER")
         assert raised.value.line is None
+
+
+def test_a_value_out_of_range_is_told_in_sql_types(scratch: Scratch):
+    with pytest.raises(CrannogError) as raised:
+        scratch.fetchall("SELECT CAST(n AS TINYINT) FROM (SELECT 300 AS n FROM range(2))")
+    assert raised.value.message == '300 is out of range for TINYINT, in column "n"'

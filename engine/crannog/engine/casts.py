@@ -191,7 +191,9 @@ def _loses(column: Column) -> QueryError:
 
 def _does_not_fit(column: Column, source: str, text: str) -> QueryError:
     failed = translated(Exception(text), Place(""))
-    value = re.search(r"with value (-?[\d.]+)", failed.message)
+    value = re.match(r"(-?[\d.]+) is out of range", failed.message)
+    # The column that DuckDB speaks of is one of ours: c0, c1, ...
+    said = re.sub(r"(, in| when casting from source) column \S+$", "", failed.message)
     name = quote_if_needed(column.name)
     if "HUGEINT" in source and value is not None:
         return QueryError(
@@ -201,6 +203,4 @@ def _does_not_fit(column: Column, source: str, text: str) -> QueryError:
             if source == "HUGEINT"
             else "cast it to DECIMAL(38,0)",
         )
-    return QueryError(
-        "conversion_error", f"column {quote(column.name)} is {column.type}: {failed.message}"
-    )
+    return QueryError("conversion_error", f"column {quote(column.name)} is {column.type}: {said}")

@@ -347,6 +347,10 @@ _AMBIGUOUS = re.compile(r'Ambiguous reference to column name "((?:[^"]|"")*)"(.*
 _NOT_IN_TABLE = re.compile(
     r'(?:Table|Values list) "((?:[^"]|"")*)" does not have a column named "((?:[^"]|"")*)"'
 )
+_OVER_RANGE = re.compile(
+    r"Type \w+ with value (\S+) can't be cast because the value is out of range for the "
+    r"destination type (\w+)(?: when casting from source column (.+))?"
+)
 _KEYWORDS = tuple(
     "SELECT FROM WHERE GROUP ORDER HAVING LIMIT JOIN LEFT RIGHT FULL INNER CROSS UNION EXCEPT "
     "INTERSECT WITH INSERT INTO VALUES CREATE TABLE DROP DESCRIBE SUMMARIZE EXPLAIN SHOW QUALIFY "
@@ -367,6 +371,10 @@ _SQL_TYPES = {
 
 
 def _in_sql_types(message: str) -> str:
+    over = _OVER_RANGE.match(message)
+    if over is not None:
+        said = f"{over[1]} is out of range for {_renamed(over[2])}"
+        return said + (f", in column {quote(over[3])}" if over[3] else "")
     head, quoted, tail = message.partition(" to ")
     if not quoted:
         return _renamed(message)
