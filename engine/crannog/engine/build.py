@@ -130,6 +130,10 @@ class _Build:
             return False
         if any(node.text_changed for node in drafted.compiled.nodes.values()):
             return True
+        from crannog.engine.retest import Retest
+
+        if Retest(drafted.compiled, {}).any_due():
+            return True
         ground = drafted.ground
         known = ground.manifest.files
         return bool(known) and any(
@@ -215,6 +219,7 @@ class _Build:
             run.outcomes,
             pruned=[item.facts.table_key for item in ground.orphans] if prunes else [],
             tests=tuple(run.passed_files),
+            tested=run.tested(),
         )
         origin = Origin(self.wish.author, run_id, code_version(self.wish.project.root))
         ground.lake.notice = lambda message: self.wish.listener(Warned(message))

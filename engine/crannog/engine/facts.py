@@ -138,6 +138,16 @@ def facts_from_json(kept: JsonObject) -> Facts:
     )
 
 
+def test_schema(path: str) -> str:
+    """Return the schema in which a file of `tests/` looks for names first.
+
+    >>> test_schema('tests/marts/totals.sql')
+    'marts'
+    """
+    parts = path.split("/")
+    return parts[1] if len(parts) == 3 else "main"
+
+
 def read_files(project: Project) -> dict[str, SourceFile]:
     """Read and hash every file of a project that a build depends on, by relative path."""
     files = project.files()

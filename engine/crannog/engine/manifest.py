@@ -12,8 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from crannog.engine.facts import Facts, JsonObject, SourceFile, facts_from_json, facts_to_json
+from crannog.engine.facts import (
+    Facts,
+    JsonObject,
+    SourceFile,
+    facts_from_json,
+    facts_to_json,
+    test_schema,
+)
 from crannog.engine.semantics import SEMANTICS, SETTINGS
+from crannog.names import TableName
 
 if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
@@ -69,11 +77,31 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Tested:
+    """Say what the tests of one file read when they last passed.
+
+    Args:
+        inputs: versions of tables by key, those below views too.
+        names: of a file of `tests/`, from names as written to table keys.
+    """
+
+    inputs: Mapping[str, InputRef] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
-    """Hold what a project's last builds left: items by table key, files' hashes by path."""
+    """Hold what a project's last builds left.
+
+    Args:
+        items: models and seeds by table key.
+        files: hashes by path.
+        tested: by path of a file, for tests that rest on other tables than one of their own.
+    """
 
     items: Mapping[str, Item] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    tested: Mapping[str, Tested] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=lambda: dict(SETTINGS))
     semantics: int = SEMANTICS
 
@@ -107,6 +135,9 @@ def nothing_changed(
         return False
     if _lost_types(manifest, files):
         return False
+    for path, tested in manifest.tested.items():
+        if path in files and not _tested_holds(path, tested, state, lookup):
+            return False
     texts = variable_texts(variables)
     return all(
         _item_holds(item, state, texts, lookup)
@@ -136,6 +167,13 @@ def _item_holds(item: Item, state: State, texts: Mapping[str, str], lookup: Look
     )
 
 
+def _tested_holds(path: str, tested: Tested, state: State, lookup: Lookup) -> bool:
+    about = Facts(str(TableName(test_schema(path), "@test")), path, "")
+    return inputs_hold(tested.inputs, state) and all(
+        lookup(about, written) == key for written, key in tested.names.items()
+    )
+
+
 def inputs_hold(inputs: Mapping[str, InputRef], state: State) -> bool:
     """Say whether every input still is at the version that was read."""
     return all(ref.same_rows(state.tables.get(key)) for key, ref in inputs.items())
@@ -156,6 +194,10 @@ def manifest_to_json(manifest: Manifest) -> JsonObject:
     return {
         "items": {key: _item_to_json(item) for key, item in manifest.items.items()},
         "files": dict(manifest.files),
+        "tested": {
+            path: {"inputs": _refs_to_json(each.inputs), "names": dict(each.names)}
+            for path, each in manifest.tested.items()
+        },
         "settings": dict(manifest.settings),
         "semantics": manifest.semantics,
     }
@@ -169,6 +211,10 @@ def manifest_from_json(kept: JsonObject) -> Manifest:
             for key, item in cast("dict[str, JsonObject]", kept["items"]).items()
         },
         files=cast("dict[str, str]", kept["files"]),
+        tested={
+            path: Tested(_refs_from_json(each["inputs"]), cast("dict[str, str]", each["names"]))
+            for path, each in cast("dict[str, JsonObject]", kept["tested"]).items()
+        },
         settings=cast("dict[str, str]", kept["settings"]),
         semantics=cast(int, kept["semantics"]),
     )
@@ -179,9 +225,7 @@ def _item_to_json(item: Item) -> JsonObject:
         "facts": facts_to_json(item.facts),
         "digest": item.digest,
         "names": dict(item.names),
-        "inputs": {
-            key: [ref.id, ref.version, ref.uuid, ref.digest] for key, ref in item.inputs.items()
-        },
+        "inputs": _refs_to_json(item.inputs),
         "variables": dict(item.variables),
         "meaning": item.meaning,
         "seconds": item.seconds,
@@ -190,14 +234,22 @@ def _item_to_json(item: Item) -> JsonObject:
 
 
 def _item_from_json(kept: JsonObject) -> Item:
-    inputs = cast("dict[str, tuple[str, int | None, str | None, str]]", kept["inputs"])
     return Item(
         facts=facts_from_json(cast(JsonObject, kept["facts"])),
         digest=cast(str, kept["digest"]),
         names=cast("dict[str, str]", kept["names"]),
-        inputs={key: InputRef(*ref) for key, ref in inputs.items()},
+        inputs=_refs_from_json(kept["inputs"]),
         variables=cast("dict[str, str]", kept["variables"]),
         meaning=cast(str, kept["meaning"]),
         seconds=cast("float | None", kept["seconds"]),
         rows=cast("int | None", kept.get("rows")),
     )
+
+
+def _refs_to_json(refs: Mapping[str, InputRef]) -> JsonObject:
+    return {key: [ref.id, ref.version, ref.uuid, ref.digest] for key, ref in refs.items()}
+
+
+def _refs_from_json(kept: object) -> dict[str, InputRef]:
+    refs = cast("dict[str, tuple[str, int | None, str | None, str]]", kept)
+    return {key: InputRef(*ref) for key, ref in refs.items()}

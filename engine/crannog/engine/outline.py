@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from crannog.engine.facts import Facts, SourceFile, TestSpec
+from crannog.engine.facts import Facts, SourceFile, TestSpec, test_schema
 from crannog.engine.ground import Ground, NameLookup
 from crannog.engine.seeds import lonely_toml, seed_facts
 from crannog.engine.sources import Source, read_sources
@@ -277,8 +277,7 @@ class _Outliner:
         from crannog.sql.references import references
 
         query = parse_test_file(file.path, file.text())
-        parts = file.path.split("/")
-        schema = parts[1] if len(parts) == 3 else "main"
+        schema = test_schema(file.path)
         names: dict[str, str] = {}
         found = references(query.sql, tokens=query.tokens, source=query.source)
         for reference in found.tables:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from crannog.catalog.state import Changes
 from crannog.engine.last import input_refs
-from crannog.engine.manifest import InputRef, Item, Manifest, load_manifest, store_manifest
+from crannog.engine.manifest import (
+    InputRef,
+    Item,
+    Manifest,
+    Tested,
+    load_manifest,
+    store_manifest,
+)
 from crannog.engine.semantics import SEMANTICS, SETTINGS
 from crannog.errors import ConflictError
 from crannog.names import TableName
@@ -40,7 +47,8 @@ class Publication:
 
     Args:
         pruned: keys of tables without a file that are to be dropped.
-        tests: paths of files of `tests/` that pass.
+        tests: paths of files of `tests/` and `sources/` that pass.
+        tested: what the tests that passed have read.
     """
 
     def __init__(
@@ -51,6 +59,7 @@ class Publication:
         *,
         pruned: Sequence[str] = (),
         tests: Sequence[str] = (),
+        tested: Mapping[str, Tested] | None = None,
     ) -> None:
         self.lake = lake
         self.compiled = compiled
@@ -58,6 +67,7 @@ class Publication:
         self.outcomes = outcomes
         self.pruned = pruned
         self.tests = frozenset(tests)
+        self.tested = tested or {}
         self.taken: dict[str, str] = {}
         self.published: set[str] = set()
         self.texts: list[str] = []
@@ -159,9 +169,15 @@ class Publication:
                 items[key] = item
                 files |= self._files_of(each)
         for path, file in self.ground.files.items():
-            if path in self.tests or file.role == "source":
+            if path in self.tests:
                 files[path] = file.sha
-        return Manifest(items, files, dict(SETTINGS), SEMANTICS)
+        built = {each.node.facts.path for each in self.outcomes.values() if each.fine}
+        tested = {
+            path: each
+            for path, each in before.tested.items()
+            if path in self.ground.files and path not in built
+        }
+        return Manifest(items, files, tested | dict(self.tested), dict(SETTINGS), SEMANTICS)
 
     def _moved(self, key: str, each: Outcome, state: State) -> bool:
         """Whether somebody else has published what we only looked at: then theirs stays noted."""
@@ -178,6 +194,8 @@ class Publication:
             pin = self.lake.pin(entry) if old is None or old.digest != entry.digest else None
         digest = self.lake.put_pin(pin) if pin is not None else old.digest if old else ""
         inputs = input_refs(pin) if pin is not None else old.inputs if old else {}
+        if node.kind == "view":
+            inputs = {need: self._seen(need, ref) for need, ref in inputs.items()}
         took = round(each.seconds, 3) if each.built else None
         return Item(
             facts=node.facts,
@@ -189,6 +207,16 @@ class Publication:
             seconds=took if took is not None else old.seconds if old is not None else None,
             rows=pin.rows if pin is not None else old.rows if old is not None else None,
         )
+
+    def _seen(self, key: str, ref: InputRef) -> InputRef:
+        """Return the version of a table below a view that this build has looked at."""
+        if ref.version is None:
+            return ref
+        each, entry = self.outcomes.get(key), self.ground.state.tables.get(key)
+        if each is not None and each.fine and each.made is not None and key not in self.taken:
+            pin = each.made.pin
+            return InputRef(pin.id, pin.version, pin.uuid, self.lake.put_pin(pin))
+        return _ref(entry) if entry is not None else ref
 
     def _now(self, key: str, ref: InputRef, state: State) -> InputRef:
         """Follow a view whose text changed and whose meaning did not."""
@@ -214,7 +242,7 @@ class Publication:
         if before is None:
             return True
         roles = {path: file.role for path, file in self.ground.files.items()}
-        return all(
+        return dict(before.tested) == dict(after.tested) and all(
             before.files.get(path) == sha
             for path, sha in after.files.items()
             if roles.get(path) in ("test", "source")

@@ -18,6 +18,7 @@ from crannog.engine.events import (
     ModelStarted,
     RunStarted,
 )
+from crannog.engine.retest import Retest
 from crannog.engine.schedule import run_ready
 from crannog.engine.steps import ModelResult, TestResult
 from crannog.errors import CrannogError, Interrupted
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from crannog.engine.compile import Compiled, Node
     from crannog.engine.decide import Decider
     from crannog.engine.make import Made, Maker
+    from crannog.engine.manifest import Tested
     from crannog.engine.refresh import Decision
 
 SAMPLED = 0.25
@@ -112,6 +114,8 @@ class Run:
         self._checker = checker
         self._listener = listener
         self._verify = verify
+        self._retest = Retest(self.compiled, maker.staged)
+        self._untested: set[str] = set()
         self._late: list[tuple[Check, str | None]] = []
         self._broken_sources: dict[str, CrannogError] = {}
         self._lock = Lock()
@@ -139,6 +143,12 @@ class Run:
                 stop=stop,
             )
         self._block_downstream()
+        self.passed_files |= self._settled_sources(sources)
+
+    def tested(self) -> dict[str, Tested]:
+        """Return what the tests that passed have read."""
+        fine = [e.node for key, e in self.outcomes.items() if e.fine and key not in self._untested]
+        return self._retest.passed(self.passed_files, fine)
 
     @property
     def errors(self) -> list[CrannogError]:
@@ -176,8 +186,7 @@ class Run:
             if any(need in self._maker.staged for need in node.inputs):
                 decision = self._decider.decide(node, self._maker.staged)
             if not decision.runs and not node.text_changed and not decision.inputs:
-                self._plan_late(node, changed=False)
-                return Outcome(node, "unchanged", decision)
+                return self._tested_as_it_is(node, decision)
             if decision.runs:
                 self._listener(ModelStarted(node.facts.name, decision.action))
             made = self._maker.make(node, decision)
@@ -194,6 +203,15 @@ class Run:
             return Outcome(node, "failed", decision, made, 0.0, tests, failed.error)
         return Outcome(node, "ok" if decision.runs else "unchanged", decision, made, 0.0, tests)
 
+    def _tested_as_it_is(self, node: Node, decision: Decision) -> Outcome:
+        """Run the tests of a model that stays, where they rest on tables that have moved."""
+        checks = self._plan_late(node, changed=False)
+        tests = tuple(self._checker.run(check) for check in checks)
+        failed = next((test for test in tests if not test.ok), None)
+        if failed is not None:
+            return Outcome(node, "failed", decision, None, 0.0, tests, failed.error)
+        return Outcome(node, "unchanged", decision, None, 0.0, tests)
+
     def _header_tests(self, node: Node, made: Made, decision: Decision) -> tuple[TestResult, ...]:
         checks = self._plan_late(node, changed=decision.runs or node.text_changed, pin_of=made)
         return tuple(self._checker.run(check) for check in checks)
@@ -208,6 +226,8 @@ class Run:
         late = [check for check in checks if len(check.keys) > 1]
         with self._lock:
             self._late += [(check, node.key) for check in late]
+        if not changed:
+            changed = node.kind == "view" and self._retest.node_due(node)
         return [check for check in checks if len(check.keys) == 1] if changed else []
 
     def _late_checks(self) -> list[tuple[Check, str | None]]:
@@ -218,19 +238,26 @@ class Run:
         }
         unfit = {key for key, each in self.outcomes.items() if not each.fine}
         available = set(ground.state.tables) | set(self._maker.staged)
-        found = [(check, key) for check, key in self._late if changed & set(check.keys)]
+        found = [
+            (check, key)
+            for check, key in self._late
+            if changed & set(check.keys)
+            or (key and self._retest.node_due(self.compiled.nodes[key]))
+        ]
         for test in self.compiled.outline.tests:
             path = test.file.path
             other = ground.manifest.files.get(path) != test.file.sha
-            if other or changed & set(test.keys):
+            if other or changed & set(test.keys) or self._retest.due(path, test.keys):
                 found.append((file_check(test), None))
             else:
                 self.passed_files.add(path)
-        return [
+        run = [
             (check, key)
             for check, key in found
             if not unfit & set(check.keys) and set(check.keys) <= available
         ]
+        self._untested = {key for check, key in found if key and (check, key) not in run}
+        return run
 
     def _late_check(self, check: Check, owner: str | None) -> None:
         result = self._checker.run(check)
@@ -286,6 +313,21 @@ class Run:
             if any(other or self._expected[reader].runs for reader in readers):
                 found.add(key)
         return found
+
+    def _settled_sources(self, tested: set[str]) -> set[str]:
+        """Return the files of `sources/` of which no test is left to run."""
+        ground = self.compiled.ground
+        read = {key for names in self.compiled.outline.names.values() for key in names.values()}
+        return {
+            source.path
+            for key, source in self.compiled.outline.sources.items()
+            if key not in self._broken_sources
+            and (
+                key in tested
+                or key not in read
+                or ground.manifest.files.get(source.path) == ground.files[source.path].sha
+            )
+        }
 
     def _test_source(self, key: str) -> None:
         source = self.compiled.outline.sources[key]
