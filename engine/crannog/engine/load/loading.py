@@ -274,9 +274,7 @@ class _Load:
 def _finished(task: Task, done: int, total: int) -> FileFinished:
     import time
 
-    detail = task.error.message if task.error is not None else None
-    if task.known:
-        detail = "loaded before"
+    detail = "loaded before" if task.known else None
     result = task.result()
     return FileFinished(
         task.shown,
