@@ -157,7 +157,9 @@ def test_tests_run_again_only_where_something_changed(shop, ask):
     shop.model("marts.other", "SELECT 1 AS one")
     result = shop.built()
     assert ask.of(result, "staging.orders").tests == ()
-    shop.model("staging.orders", '-- model:\n-- tests = ["unique(customer)"]\nSELECT * FROM raw.orders')
+    shop.model(
+        "staging.orders", '-- model:\n-- tests = ["unique(customer)"]\nSELECT * FROM raw.orders'
+    )
     result = shop.build()
     assert ask.of(result, "staging.orders").status == "failed"
     assert result.error.exit_code == 3
@@ -189,7 +191,7 @@ def test_a_model_that_fails_while_it_runs_blocks_only_what_needs_it(shop, ask):
     }
     assert (result.error.code, result.error.exit_code) == ("division_by_zero", 1)
     assert result.error.file == "models/staging/orders.sql"
-    runs = shop.sql("SELECT status, \"commit\" FROM crannog.runs")
+    runs = shop.sql('SELECT status, "commit" FROM crannog.runs')
     assert runs == [("failed", None)]
     assert {m.name for m in shop.plan("state:failed").models} == {"staging.orders", "marts.totals"}
 

@@ -57,9 +57,7 @@ MOVES = st.lists(
 )
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
-)
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(st.sampled_from(FIRST), st.sampled_from(NEXT), st.sampled_from(NEXT), MOVES)
 def test_a_build_leaves_what_a_rebuild_would(first, second, third, moves):
     with TemporaryDirectory() as folder:

@@ -27,7 +27,10 @@ def test_what_reads_a_broken_model_is_not_an_error_of_its_own(shop):
 
 
 def test_errors_below_a_header_are_at_the_files_lines(shop):
-    shop.model("staging.orders", "-- What.\n-- model:\n-- owner = 'x'\n\nSELECT id,\n  nme\nFROM raw.orders")
+    shop.model(
+        "staging.orders",
+        "-- What.\n-- model:\n-- owner = 'x'\n\nSELECT id,\n  nme\nFROM raw.orders",
+    )
     [error] = shop.plan().errors
     assert (error.line, error.column, error.length) == (6, 3, 3)
     assert error.source.splitlines()[error.line - 1] == "  nme"

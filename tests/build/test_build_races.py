@@ -58,9 +58,7 @@ def test_what_another_build_made_of_the_same_is_taken(shop, ask, unleased):
 
 def test_what_was_built_on_a_version_that_lost_is_dropped_too(shop, ask, unleased):
     others = []
-    result = during(
-        shop, "marts.totals", lambda: others.append(shop.built("staging.orders"))
-    )
+    result = during(shop, "marts.totals", lambda: others.append(shop.built("staging.orders")))
     assert result.errors == ()
     assert ask.of(result, "staging.orders").because == f"taken from {others[0].commit[:7]}"
     assert ask.of(result, "marts.totals").action == "skip"
@@ -139,7 +137,9 @@ def test_a_crash_before_publishing_leaves_the_old_state(shop, ask):
 
 
 def test_an_interrupt_stops_what_runs_and_publishes_nothing(shop, tmp_path):
-    shop.model("staging.slow", "SELECT sum(a.i * b.i) AS s FROM range(1000000) a(i), range(1000000) b(i)")
+    shop.model(
+        "staging.slow", "SELECT sum(a.i * b.i) AS s FROM range(1000000) a(i), range(1000000) b(i)"
+    )
     program = (
         "import json\n"
         "from pathlib import Path\n"
@@ -185,4 +185,3 @@ def _store(work):
     from crannog.catalog.stores import open_store
 
     return open_store(work.lake)
-

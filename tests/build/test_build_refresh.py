@@ -54,7 +54,12 @@ def test_new_rows_are_appended_through_a_filter_and_aggregates_are_rebuilt(shop,
     assert plan.summary == "2 to do, 0 unchanged. Nothing has been written."
     result = shop.built()
     staging = ask.of(result, "staging.orders")
-    assert (staging.action, staging.rows_in, staging.rows_added, staging.rows) == ("append", 2, 1, 3)
+    assert (staging.action, staging.rows_in, staging.rows_added, staging.rows) == (
+        "append",
+        2,
+        1,
+        3,
+    )
     assert "staging.orders v0 -> v1 (+1 row)" in ask.of(result, "marts.totals").because
     assert shop.rows("marts.totals") == [("ann", 3), ("bob", 17)]
 
@@ -73,7 +78,9 @@ def test_new_rows_that_a_filter_drops_leave_everything_behind_it_alone(shop, ask
 def test_a_rewritten_input_is_a_reason_to_rebuild(shop, ask):
     shop.built()
     shop.sql("DROP TABLE raw.orders")
-    shop.sql("CREATE TABLE raw.orders AS SELECT 9::BIGINT AS id, 'eve' AS customer, 5::BIGINT AS amount")
+    shop.sql(
+        "CREATE TABLE raw.orders AS SELECT 9::BIGINT AS id, 'eve' AS customer, 5::BIGINT AS amount"
+    )
     result = shop.built()
     assert ask.of(result, "staging.orders").because.startswith("input_replaced: raw.orders")
     assert shop.rows("marts.totals") == [("eve", 5)]
@@ -83,7 +90,7 @@ def test_a_changed_text_is_rebuilt_and_the_line_is_named(shop, ask):
     shop.built()
     shop.model(
         "marts.totals",
-        "SELECT customer, sum(amount) AS total\nFROM staging.orders\nWHERE id > 1\nGROUP BY customer",
+        "SELECT customer, sum(amount) AS total\nFROM staging.orders\nWHERE id > 1\nGROUP BY ALL",
     )
     result = shop.built()
     assert ask.of(result, "marts.totals").because == "meaning_changed: models/marts/totals.sql:3"
@@ -138,7 +145,9 @@ def test_a_variable_is_part_of_a_models_meaning(shop, ask):
 def test_a_column_that_a_model_does_not_read_changes_nothing(shop, ask):
     shop.model("marts.star", "SELECT * FROM staging.orders")
     shop.built()
-    shop.model("staging.orders", "SELECT id, customer, amount, 1 AS more FROM raw.orders WHERE amount > 1")
+    shop.model(
+        "staging.orders", "SELECT id, customer, amount, 1 AS more FROM raw.orders WHERE amount > 1"
+    )
     result = shop.built()
     star = ask.of(result, "marts.star")
     assert star.because == "input_schema_changed: staging.orders: the column more is new"
@@ -163,7 +172,9 @@ def test_a_header_can_ask_for_a_full_refresh(shop, ask):
 
 def test_a_union_of_tables_appends_what_is_new_of_each(shop, ask):
     shop.sql("CREATE TABLE raw.more AS FROM raw.orders")
-    shop.model("marts.all", "FROM raw.orders UNION ALL SELECT id + 100, customer, amount FROM raw.more")
+    shop.model(
+        "marts.all", "FROM raw.orders UNION ALL SELECT id + 100, customer, amount FROM raw.more"
+    )
     shop.built()
     shop.sql("INSERT INTO raw.more VALUES (7, 'kim', 70)")
     assert ask.of(shop.built("marts.all"), "marts.all").rows_added == 1
@@ -200,7 +211,7 @@ def test_a_view_keeps_its_names_and_variables_wherever_it_is_read(shop):
     shop.vars["least"] = 5
     shop.model(
         "staging.big",
-        '-- model:\n-- kind = "view"\nFROM orders WHERE amount > getvariable(\'least\')',
+        "-- model:\n-- kind = \"view\"\nFROM orders WHERE amount > getvariable('least')",
     )
     shop.built()
     assert shop.rows("staging.big") == [(2, "bob", 10)]
@@ -250,7 +261,9 @@ def test_a_branch_is_built_apart_from_main_and_merged_without_work(shop, ask):
     with connect(shop.lake) as session:
         session.lake.create_branch("dev", session.lake.head("main").commit)
     assert with_branch
-    shop.model("marts.totals", "SELECT customer, max(amount) AS total FROM staging.orders GROUP BY ALL")
+    shop.model(
+        "marts.totals", "SELECT customer, max(amount) AS total FROM staging.orders GROUP BY ALL"
+    )
     result = shop.built(branch="dev")
     assert result.branch == "dev"
     assert shop.rows("marts.totals", "dev") == [("ann", 3), ("bob", 10)]
@@ -291,7 +304,12 @@ def test_selection_takes_neighbours_along_and_leaves_out(shop, ask):
 def test_a_model_whose_input_was_never_built_says_what_to_select(shop):
     result = shop.build("marts.totals")
     assert [(e.code, e.file, e.line, e.hint) for e in result.errors] == [
-        ("not_built", "models/marts/totals.sql", 2, "build +marts.totals, which takes what it needs along")
+        (
+            "not_built",
+            "models/marts/totals.sql",
+            2,
+            "build +marts.totals, which takes what it needs along",
+        )
     ]
 
 

@@ -6,7 +6,9 @@ import pytest
 
 
 def test_a_csv_becomes_a_table_that_models_read(work, ask):
-    work.file("seeds/ref/regions.csv", "customer,region,since\nann,north,2024-01-31\nbob,,2025-02-01\n")
+    work.file(
+        "seeds/ref/regions.csv", "customer,region,since\nann,north,2024-01-31\nbob,,2025-02-01\n"
+    )
     work.model("marts.r", "SELECT region, year(since) AS y FROM ref.regions")
     result = work.built("+marts.r")
     assert ask.actions(result) == {"ref.regions": "create", "marts.r": "create"}
@@ -68,7 +70,12 @@ def test_a_parquet_file_is_a_seed(work):
 def test_a_seed_that_cannot_be_read_says_in_which_line(work):
     work.file("seeds/a.csv", "a,b\n1,x\n2\n3,y\n")
     [error] = work.plan().errors
-    assert (error.code, error.file, error.line, error.exit_code) == ("bad_seed", "seeds/a.csv", 3, 2)
+    assert (error.code, error.file, error.line, error.exit_code) == (
+        "bad_seed",
+        "seeds/a.csv",
+        3,
+        2,
+    )
     work.file("seeds/a.csv", "a,b\n1,x\n2,y\n")
     work.file("seeds/a.toml", '[types]\nb = "INTEGER"\n')
     error = work.build().errors[0]
