@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def init(folder: Path, *, lake: str | None = None) -> NewProject:
             hint="change that file, or name another folder",
         )
     name = project_name(root.resolve().name)
-    url = lake or "./lake"
+    url = _from_root(lake, root) if lake else "./lake"
     try:
         made = [shown for shown, text in _FILES.items() if _write(root, shown, text, name)]
         if _ignore_lake(root, url):
@@ -126,6 +127,15 @@ def project_name(folder: str) -> str:
     return "sql_project" if name == "sql" else name
 
 
+def _from_root(lake: str, root: Path) -> str:
+    """Return a lake's path as the new file has it: relative to the project, if it lies inside."""
+    if "://" in lake:
+        return lake
+    path = Path(os.path.abspath(Path(lake).expanduser()))
+    inside = path.is_relative_to(os.path.abspath(root))
+    return f"./{path.relative_to(os.path.abspath(root)).as_posix()}" if inside else str(path)
+
+
 def _write(root: Path, shown: str, text: str, name: str) -> bool:
     path = root / shown
     if path.exists():
@@ -138,16 +148,17 @@ def _write(root: Path, shown: str, text: str, name: str) -> bool:
 
 def _ignore_lake(root: Path, url: str) -> bool:
     """Keep a lake inside the project out of git."""
-    if url != "./lake":
+    if not url.startswith("./"):
         return False
+    folder = url.removeprefix("./")
     path = root / ".gitignore"
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    if any(line.strip() in ("lake", "lake/", "/lake", "/lake/") for line in lines):
+    if any(line.strip().strip("/") == folder for line in lines):
         return False
     with path.open("a", encoding="utf-8") as out:
         if lines and path.read_bytes()[-1:] != b"\n":
             out.write("\n")
-        out.write("/lake/\n")
+        out.write(f"/{folder}/\n")
     return True
 
 

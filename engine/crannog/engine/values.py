@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal as Exact
+from typing import Any
 
 from crannog.errors import CrannogError
 from crannog.types import (
@@ -43,7 +44,8 @@ class JsonRows:
         self.names = distinct([name for name, _ in columns])
         types = [_parsed(text) for _, text in columns]
         self._targets = [None if kind is None else _fetched_as(kind) for kind in types]
-        self._converts = [plain if kind is None else _converter(kind) for kind in types]
+        converts = [plain if kind is None else _converter(kind) for kind in types]
+        self._converts = [(at, each) for at, each in enumerate(converts) if each is not _same]
 
     def query(self, text: str) -> str:
         """Wrap a query so that its values arrive as the conversion expects them."""
@@ -57,10 +59,11 @@ class JsonRows:
     def rows(self, fetched: Iterator[tuple[object, ...]]) -> Iterator[dict[str, object]]:
         """Convert what `query` fetched."""
         for row in fetched:
-            yield {
-                name: None if value is None else convert(value)
-                for name, convert, value in zip(self.names, self._converts, row, strict=True)
-            }
+            values = list(row)
+            for at, convert in self._converts:
+                if values[at] is not None:
+                    values[at] = convert(values[at])
+            yield dict(zip(self.names, values, strict=True))
 
 
 def distinct(names: Sequence[str]) -> list[str]:
@@ -89,22 +92,43 @@ def dumps(value: object) -> str:
     >>> dumps({"a": [Decimal("1.50"), float("nan"), None]})
     '{"a": [1.50, "NaN", null]}'
     """
-    if isinstance(value, Exact):
-        return format(value, "f") if value.is_finite() else json.dumps(str(value))
-    if isinstance(value, float) and not math.isfinite(value):
-        return json.dumps(plain(value))
+    encode = _ENCODERS.get(type(value))
+    if encode is not None:
+        return encode(value)
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{_text(str(k))}: {dumps(v)}" for k, v in value.items())
+        inner = ", ".join(f"{_encoded(str(key))}: {dumps(each)}" for key, each in value.items())
         return f"{{{inner}}}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(dumps, value))}]"
-    if isinstance(value, bytes | bytearray):
-        return json.dumps(plain(value))
-    return _text(value)
+    return _encoded(plain(value))
 
 
-def _text(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _float(value: float) -> str:
+    return repr(value) if math.isfinite(value) else _encoded(plain(value))
+
+
+def _decimal(value: Exact) -> str:
+    return format(value, "f") if value.is_finite() else _encoded(str(value))
+
+
+def _bool(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _null(_: None) -> str:
+    return "null"
+
+
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
+# By exact type, since a million rows ask this question many times each.
+_ENCODERS: Mapping[type, Callable[[Any], str]] = {
+    str: _encoded,
+    int: str,
+    bool: _bool,
+    type(None): _null,
+    float: _float,
+    Exact: _decimal,
+}
 
 
 def plain(value: object) -> object:
@@ -185,7 +209,11 @@ def _scalar(name: str) -> Convert:
         return lambda value: plain(float(str(value)))
     if name in ("JSON", "VARIANT"):
         return lambda value: json.loads(str(value), parse_float=Exact)
-    return plain
+    return plain if name in ("DOUBLE", "BLOB") else _same
+
+
+def _same(value: object) -> object:
+    return value
 
 
 def _utc(text: str) -> str:

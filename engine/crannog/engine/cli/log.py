@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from crannog.engine.cli.options import commit_of, lake_of, project_of, settings_of
 from crannog.engine.cli.output import Output, short_time, version_text
+from crannog.engine.render.width import printable
 from crannog.names import TableName
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ def _lines(commit: Commit, names: list[str], output: Output, table: str | None) 
     style = output.out
     refs = f"  {style.green('(' + ', '.join(names) + ')')}" if names else ""
     head = (
-        f"{style.yellow(commit.id[:7])}  {short_time(commit.time)}  {commit.author}  "
-        f"{style.bold(commit.message.splitlines()[0] if commit.message else commit.cause)}{refs}"
+        f"{style.yellow(commit.id[:7])}  {short_time(commit.time)}  {printable(commit.author)}  "
+        f"{style.bold(first_line(commit))}{refs}"
     )
     changes = [change for _, change in sorted(commit.tables.items())]
     if table is not None:
@@ -84,6 +85,12 @@ def _lines(commit: Commit, names: list[str], output: Output, table: str | None) 
     if len(changes) > len(shown):
         lines.append(f"         ... {len(changes) - len(shown)} more tables")
     return lines
+
+
+def first_line(commit: Commit) -> str:
+    """Return the first line of a commit's message, or its cause where it has none."""
+    lines = commit.message.splitlines()
+    return printable(lines[0]) if lines else commit.cause
 
 
 def change_text(change: TableChange) -> str:

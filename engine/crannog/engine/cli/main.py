@@ -27,6 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return 1
+    except OSError as error:  # as of a full disk
+        _silence_stdout()
+        print(f"error: stdout: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        return 1
     return code
 
 
@@ -146,6 +150,12 @@ def _has(arguments: list[str], option: str) -> bool:
 
 def _settle_streams(*, json: bool) -> None:
     """Let no character fail to print: file names may hold what no encoding has."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115 (lives until the end)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

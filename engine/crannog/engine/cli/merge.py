@@ -22,6 +22,7 @@ def run(options: argparse.Namespace) -> int:
     refuse_at(options)
     settings = settings_of(options, project_of(options))
     lake = lake_of(settings)
+    lake.notice = output.warning
     before = lake.head(settings.branch).commit
     commit = lake.merge(options.ref, settings.branch, user_name(), options.message)
     document = {"branch": settings.branch, "merged": options.ref, "commit": None, "tables": []}

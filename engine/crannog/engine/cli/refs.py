@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Literal
 
+from crannog.engine.cli.log import first_line
 from crannog.engine.cli.options import commit_of, lake_of, project_of, refuse_at, settings_of
 from crannog.engine.cli.output import Output, short_time, table_lines
 from crannog.errors import UsageError
@@ -82,8 +83,9 @@ def _list(lake: Lake, settings: Settings, kind: Kind, output: Output) -> int:
         rows = []
         for ref, commit in zip(refs, commits, strict=True):
             mark = "*" if kind == "branch" and ref.name == settings.branch else " "
-            message = commit.message.splitlines()[0] if commit.message else ""
-            rows.append([f"{mark} {ref.name}", ref.commit[:7], short_time(commit.time), message])
+            rows.append(
+                [f"{mark} {ref.name}", ref.commit[:7], short_time(commit.time), first_line(commit)]
+            )
         for line in table_lines([f"  {kind}", "commit", "time", "message"], rows):
             output.line(line)
     from crannog.catalog.commit import time_text

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from crannog.engine.cli.log import change_text
 from crannog.engine.cli.options import lake_of, project_of, settings_of
 from crannog.engine.cli.output import Output, rows_text, short_time, version_text
+from crannog.engine.render.width import printable
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
@@ -41,14 +42,14 @@ def _lines(commit: Commit, models: list[JsonObject], output: Output) -> list[str
         ("commit", style.yellow(commit.id)),
         ("parents", ", ".join(parent[:7] for parent in commit.parents)),
         ("time", short_time(commit.time)),
-        ("author", commit.author),
+        ("author", printable(commit.author)),
         ("cause", commit.cause),
         ("project", commit.project or ""),
         ("code", commit.code or ""),
         ("run", commit.run or ""),
     ]
     lines = [f"{name + ':':<9} {value}" for name, value in facts if value]
-    lines += ["", *(f"    {style.bold(line)}" for line in commit.message.splitlines())]
+    lines += ["", *(f"    {style.bold(printable(line))}" for line in commit.message.splitlines())]
     if commit.tables:
         lines += ["", "tables:"]
         lines += [f"  {change_text(change)}" for _, change in sorted(commit.tables.items())]

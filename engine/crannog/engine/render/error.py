@@ -106,7 +106,7 @@ def _window(text: str, start: int, length: int, room: int) -> tuple[str, int, in
     )
     if width(span) > room - 10:
         span, after = _head(span, room - 11) + "…", ""
-    spare = room - width(span)
+    spare = room - max(1, width(span))
     if width(before) + width(after) > spare:
         kept_after = _head(after, max(spare // 3, spare - width(before)) - 1)
         after = kept_after + ("…" if len(kept_after) < len(after) else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from crannog.engine.result import ResultColumn
+
+
+_PARTS = 1_000
 
 
 class Rows(Protocol):
@@ -42,12 +45,27 @@ def write_rows(rows: Rows, kind: str, out: BinaryIO, *, file: bool = False) -> i
         return _write_parquet(rows, out)
     if kind == "arrow":
         return _write_arrow(rows, out, file=file)
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="", errors="backslashreplace")
-    try:
-        return _WRITERS[kind](rows, text)
-    finally:
-        text.flush()
-        text.detach()
+    text = _Utf8(out)
+    count = _WRITERS[kind](rows, text)
+    text.flush()
+    return count
+
+
+class _Utf8:
+    """Encode texts for a binary file, many at a time; unlike io's wrapper it never closes it."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._parts: list[str] = []
+
+    def write(self, text: str) -> None:
+        self._parts.append(text)
+        if len(self._parts) >= _PARTS:
+            self.flush()
+
+    def flush(self) -> None:
+        self._out.write("".join(self._parts).encode(errors="backslashreplace"))
+        self._parts.clear()
 
 
 def cell_text(value: object) -> str | None:
@@ -61,34 +79,34 @@ def cell_text(value: object) -> str | None:
     return dumps(value)
 
 
-def _write_csv(rows: Rows, out: io.TextIOWrapper) -> int:
+def _write_csv(rows: Rows, out: _Utf8) -> int:
     return _separated(rows, out, ",")
 
 
-def _write_tsv(rows: Rows, out: io.TextIOWrapper) -> int:
+def _write_tsv(rows: Rows, out: _Utf8) -> int:
     return _separated(rows, out, "\t")
 
 
-def _separated(rows: Rows, out: io.TextIOWrapper, separator: str) -> int:
+def _separated(rows: Rows, out: _Utf8, separator: str) -> int:
     """Write a header and rows; an empty text is quoted, so that it is told from NULL."""
-    quoted = ('"', "\n", "\r", separator)
+    needs_quotes = re.compile(f'["\\n\\r{separator}]').search
 
     def field(text: str | None) -> str:
         if text is None:
             return ""
-        if text == "" or any(mark in text for mark in quoted):
+        if not text or needs_quotes(text):
             return '"' + text.replace('"', '""') + '"'
         return text
 
     out.write(separator.join(field(name) for name in _names(rows)) + "\n")
     count = 0
     for row in rows.to_rows():
-        out.write(separator.join(field(cell_text(value)) for value in row.values()) + "\n")
+        out.write(separator.join([field(cell_text(value)) for value in row.values()]) + "\n")
         count += 1
     return count
 
 
-def _write_json(rows: Rows, out: io.TextIOWrapper) -> int:
+def _write_json(rows: Rows, out: _Utf8) -> int:
     count = 0
     out.write("[")
     for row in rows.to_rows():
@@ -99,7 +117,7 @@ def _write_json(rows: Rows, out: io.TextIOWrapper) -> int:
     return count
 
 
-def _write_ndjson(rows: Rows, out: io.TextIOWrapper) -> int:
+def _write_ndjson(rows: Rows, out: _Utf8) -> int:
     count = 0
     for row in rows.to_rows():
         out.write(dumps(row) + "\n")
@@ -107,7 +125,7 @@ def _write_ndjson(rows: Rows, out: io.TextIOWrapper) -> int:
     return count
 
 
-def _write_markdown(rows: Rows, out: io.TextIOWrapper) -> int:
+def _write_markdown(rows: Rows, out: _Utf8) -> int:
     from crannog.engine.render.text import is_number
 
     def line(cells: Sequence[str]) -> str:
@@ -127,12 +145,13 @@ def _write_markdown(rows: Rows, out: io.TextIOWrapper) -> int:
     return count
 
 
-def _write_html(rows: Rows, out: io.TextIOWrapper) -> int:
+def _write_html(rows: Rows, out: _Utf8) -> int:
     out.write("<table>\n<thead>\n<tr>")
     heads = zip(_names(rows), rows.columns, strict=True)
-    out.writelines(
+    cells = (
         f'<th title="{html.escape(column.type)}">{html.escape(name)}</th>' for name, column in heads
     )
+    out.write("".join(cells))
     out.write("</tr>\n</thead>\n<tbody>\n")
     count = 0
     for row in rows.to_rows():
@@ -191,7 +210,7 @@ def _names(rows: Rows) -> list[str]:
     return distinct([column.name for column in rows.columns])
 
 
-_WRITERS: dict[str, Callable[[Rows, io.TextIOWrapper], int]] = {
+_WRITERS: dict[str, Callable[[Rows, _Utf8], int]] = {
     "csv": _write_csv,
     "tsv": _write_tsv,
     "json": _write_json,
