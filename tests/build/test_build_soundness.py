@@ -115,3 +115,25 @@ def test_what_was_noted_under_other_semantics_is_looked_at_again(work, monkeypat
         monkeypatch.setattr(module, "SEMANTICS", 1_000)
     assert ask.actions(work.built("a")) == {"main.a": "rebuild"}
     assert ask.actions(work.built()) == {"main.a": "skip", "main.b": "rebuild"}
+
+
+def test_a_version_of_a_table_that_was_made_again_is_another(work, ask):
+    work.sql("CREATE TABLE t AS SELECT 1 AS x")
+    work.model("m", "SELECT x FROM t AT (VERSION => 0)")
+    work.built()
+    work.sql("INSERT INTO t VALUES (5)")
+    assert work.built().commit is None
+    work.sql("DROP TABLE t")
+    work.sql("CREATE TABLE t AS SELECT 2 AS x")
+    assert ask.actions(work.built()) == {"main.m": "rebuild"}
+    assert work.rows("m") == [(2,)]
+    assert stand(work.project, work.settings()).unchanged()
+
+
+def test_schemas_may_be_called_after_quarters(work):
+    work.sql("CREATE TABLE orders AS SELECT 0 AS k")
+    for number in (1, 2, 3):
+        work.sql(f"CREATE TABLE q{number}.orders AS SELECT {number} AS k")
+        work.model(f"m{number}", f"SELECT k FROM q{number}.orders")
+    work.built()
+    assert [work.rows(f"m{number}") for number in (1, 2, 3)] == [[(1,)], [(2,)], [(3,)]]

@@ -192,6 +192,7 @@ class Compiled:
             and dict(manifest.settings) == dict(SETTINGS)
             and dict(item.names) == dict(node.names)
             and all(self.variables.get(name) == text for name, text in item.variables.items())
+            and dict(item.pinned) == self.pinned(node)
             and all(self._same_columns(key, last) for key in node.uses)
             and all(last.view_meaning(key) == meaning for key, meaning in node.views.items())
         )
@@ -272,7 +273,11 @@ class Compiled:
         model = self.outline.texts.model(node.facts.path)
         found = self.outline.texts.references(node.facts.path)
         meant = meaning_of(node.names)
-        tables = [(each, meant(each.parts) or "") for each in found.tables]
+        ids = self.pinned(node)
+        tables = []
+        for each in found.tables:
+            key = meant(each.parts) or ""
+            tables.append((each, f"{key} {ids.get(key, '')}" if each.at is not None else key))
         digest = meaning(
             model.tokens,
             tables=tables,
@@ -304,6 +309,12 @@ class Compiled:
             columns = columns_of(scratch, text, place=place, warn=self._warner(node.facts))
         _check_key(model, columns)
         return commented(columns, node.facts)
+
+    def pinned(self, node: Node) -> dict[str, str]:
+        """Return the ids of the tables that a model reads with AT: made again, they are others."""
+        keys = (node.names[written] for written in node.facts.pinned if written in node.names)
+        tables = self.ground.state.tables
+        return {key: tables[key].id for key in keys if key in tables}
 
     def values(self, facts: Facts) -> dict[str, object]:
         """Return the variables that a model reads, as they are."""

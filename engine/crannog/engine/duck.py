@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import shutil
 import tempfile
 import threading
@@ -134,7 +135,8 @@ class Duck:
     def scratch(self) -> Scratch:
         """Make a throw-away database with a cursor of its own."""
         with self._lock:
-            name = f"q{next(self._names)}"
+            # A lake's schema of the same name would be ambiguous: `crannog` is reserved, q1 is not.
+            name = f"crannog_{next(self._names)}_{secrets.token_hex(4)}"
             cursor = self._open().cursor()
         made = Scratch(self, cursor, name)
         self._scratches.add(made)

@@ -60,6 +60,7 @@ class Item:
         digest: of the pin that it left.
         names: from names as written to table keys.
         inputs: by key, base tables and views, through views.
+        pinned: ids by key of the tables that are read with AT.
         variables: those that it reads, as JSON text.
         meaning: hash of what its rows depend on besides its inputs' rows.
         seconds: what the last run took.
@@ -74,6 +75,7 @@ class Item:
     meaning: str = ""
     seconds: float | None = None
     rows: int | None = None
+    pinned: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ def _item_holds(item: Item, state: State, texts: Mapping[str, str], lookup: Look
         entry is not None
         and entry.digest == item.digest
         and inputs_hold(item.inputs, state)
+        and all(key in state.tables and state.tables[key].id == i for key, i in item.pinned.items())
         and all(lookup(item.facts, written) == key for written, key in item.names.items())
         and all(texts.get(name) == text for name, text in item.variables.items())
     )
@@ -230,6 +233,7 @@ def _item_to_json(item: Item) -> JsonObject:
         "meaning": item.meaning,
         "seconds": item.seconds,
         "rows": item.rows,
+        "pinned": dict(item.pinned),
     }
 
 
@@ -243,6 +247,7 @@ def _item_from_json(kept: JsonObject) -> Item:
         meaning=cast(str, kept["meaning"]),
         seconds=cast("float | None", kept["seconds"]),
         rows=cast("int | None", kept.get("rows")),
+        pinned=cast("dict[str, str]", kept.get("pinned", {})),
     )
 
 
