@@ -42,6 +42,8 @@ class Keyed:
 
     def settle(self) -> None:
         """Find the last row of each key, and write of each file those that are."""
+        # Rows of a file that failed late are not loaded, and so take no other row's place.
+        self.gathered = [each for each in self.gathered if each[0].error is None]
         names = ", ".join(quote(name) for name in self.key)
         row = quote("crannog row")
         parts = [
