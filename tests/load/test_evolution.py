@@ -197,3 +197,42 @@ def test_leading_zeros_stay_wherever_they_come(load, file, rows, types):
     load("t", file("a.csv", f"zip,n\n{numbers.replace(chr(10), ',0' + chr(10))},0\n00501,00\n"))
     assert types("t") == {"zip": "VARCHAR", "n": "VARCHAR"}
     assert rows("SELECT zip FROM t WHERE n = '00'") == [("00501",)]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("01-31-2024", "VARCHAR"),
+        ("2024-01-31", "DATE"),
+        ("infinity", "VARCHAR"),
+        ("10:30:00", "TIME"),
+        ("2024-01-31T10:00:00Z", "TIMESTAMP WITH TIME ZONE"),
+        ("550e8400-e29b-41d4-a716-446655440000", "UUID"),
+        ("550E8400-E29B-41D4-A716-446655440000", "VARCHAR"),
+        ("0x1F", "VARCHAR"),
+        ("007", "VARCHAR"),
+    ],
+)
+def test_texts_of_json_that_look_like_something_else(load, file, rows, types, value, kind):
+    lines = f'{{"v":"{value}","s":{{"d":"{value}"}},"l":["{value}"]}}\n'
+    assert load("t", file("a.ndjson", lines)).rows == 1
+    assert types("t")["v"] == kind
+    if kind == "VARCHAR":
+        assert rows("SELECT v, upper(s.d::VARCHAR) FROM t") == [(value, value.upper())]
+    assert rows("SELECT count(s.d), count(l[1]) FROM t") == [(1, 1)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["0x1F", "1_000", "infinity", "2024-01-31 10:00:00.123456789", "007", "1e400", "12:99:00"],
+)
+def test_texts_of_csv_that_look_like_something_else(load, file, rows, value):
+    usual = {"0x1F": "31", "1_000": "1000", "infinity": "2024-01-31", "12:99:00": "12:00:00"}
+    usual |= {"007": "7", "1e400": "1.5", "2024-01-31 10:00:00.123456789": "2024-01-31 10:00:00"}
+    lines = "\n".join([usual[value]] * 25_000)
+    load("t", file("a.csv", f"v\n{lines}\n{value}\n"))
+    assert rows("SELECT DISTINCT v FROM t ORDER BY v = $$" + value + "$$") == [
+        (usual[value],),
+        (value,),
+    ]
+    assert rows("SELECT count(*) FROM t") == [(25_001,)]

@@ -23,6 +23,8 @@ from crannog.types import (
 
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 FLOATS = ("FLOAT", "DOUBLE")
+DATED = ("DATE", "TIMESTAMP", TIMESTAMPTZ)
+TIMED = ("TIME", *DATED)
 WIDEST_OBJECT = 200
 WHOLE_IN_DOUBLE = "9007199254740992"
 
@@ -61,7 +63,9 @@ def text_fit(text: str, type_text: str, formats: Formats = Formats()) -> Fit:
     # Almost every value is written as it would be shown: then nothing else need be looked at.
     usual = f"CAST({value} AS VARCHAR) = {text}"
     if isinstance(kind, Scalar) and kind.name in FLOATS:
-        usual = f"abs({value}) < {WHOLE_IN_DOUBLE}"
+        usual = f"abs({value}) < {WHOLE_IN_DOUBLE} AND NOT contains({text}, '_')"
+    elif isinstance(kind, Scalar) and kind.name in DATED:
+        usual += f" AND isfinite({value})"
     unusual = f"{value} IS NULL" if loses is None else f"({value} IS NULL OR {loses})"
     bad = f"CASE WHEN {usual} THEN false WHEN {given} IS NULL THEN false ELSE {unusual} END"
     return Fit(value, f"({bad})", text, f"to_json({text})")
@@ -86,7 +90,7 @@ def _from_text(text: str, kind: Type, formats: Formats) -> tuple[str, str | None
         case Scalar("TIMESTAMP"):
             return _timestamp(text, formats)
         case Scalar(name) if name == TIMESTAMPTZ:
-            return plain, f"NOT isfinite({plain})"
+            return plain, f"(NOT isfinite({plain}) OR {_finer(text)})"
         case Scalar("TIME"):
             shape = "\\s*\\d{1,2}:\\d{2}(:\\d{2}(\\.\\d{1,6}0*)?)?\\s*"
             return plain, f"NOT regexp_full_match({text}, '{shape}')"
@@ -96,12 +100,19 @@ def _from_text(text: str, kind: Type, formats: Formats) -> tuple[str, str | None
 
 def _loses_digits(text: str, value: str) -> str:
     """Say when a whole number is too long for a floating one (shortest forms of those are kept)."""
-    return (
-        f"(abs({value}) >= {WHOLE_IN_DOUBLE} "
+    long = (
+        f"abs({value}) >= {WHOLE_IN_DOUBLE} "
         f"AND regexp_full_match({text}, '\\s*[+-]?\\d{{16,}}\\s*') "
         f"AND length(rtrim(ltrim(trim({text}), '+-'), '0')) > 15 "
-        f"AND TRY_CAST({value} AS HUGEINT) IS DISTINCT FROM TRY_CAST({text} AS HUGEINT))"
+        f"AND TRY_CAST({value} AS HUGEINT) IS DISTINCT FROM TRY_CAST({text} AS HUGEINT)"
     )
+    endless = f"isinf({value}) AND NOT regexp_matches({text}, '[iI][nN][fF]')"
+    return f"(contains({text}, '_') OR ({endless}) OR ({long}))"
+
+
+def _finer(text: str) -> str:
+    """Say when a time has more digits than a microsecond."""
+    return f"regexp_matches({text}, '\\.\\d{{6}}\\d*[1-9]')"
 
 
 def _date(text: str, formats: Formats) -> tuple[str, str]:
@@ -111,16 +122,14 @@ def _date(text: str, formats: Formats) -> tuple[str, str]:
     if formats.date is None:
         return plain, loses
     read = f"CAST(try_strptime({text}, {literal(formats.date)}) AS DATE)"
-    return f"coalesce({read}, {plain})", f"({read} IS NULL AND {loses})"
+    value = f"coalesce({read}, {plain})"
+    return value, f"(NOT isfinite({value}) OR ({read} IS NULL AND {loses}))"
 
 
 def _timestamp(text: str, formats: Formats) -> tuple[str, str]:
     plain = f"TRY_CAST({text} AS TIMESTAMP)"
     zoned = f"CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP)"
-    loses = (
-        f"(NOT isfinite({plain}) OR {zoned} IS DISTINCT FROM {plain} "
-        f"OR regexp_matches({text}, '\\.\\d{{6}}\\d*[1-9]'))"
-    )
+    loses = f"(NOT isfinite({plain}) OR {zoned} IS DISTINCT FROM {plain} OR {_finer(text)})"
     reads = [
         f"CAST(try_strptime({text}, {literal(each)}) AS TIMESTAMP)"
         for each in (formats.timestamp, formats.date)
@@ -129,7 +138,8 @@ def _timestamp(text: str, formats: Formats) -> tuple[str, str]:
     if not reads:
         return plain, loses
     read = f"coalesce({', '.join(reads)})" if len(reads) > 1 else reads[0]
-    return f"coalesce({read}, {plain})", f"({read} IS NULL AND {loses})"
+    value = f"coalesce({read}, {plain})"
+    return value, f"(NOT isfinite({value}) OR ({read} IS NULL AND {loses}))"
 
 
 def json_fit(value: str, type_text: str) -> Fit:
@@ -228,6 +238,15 @@ def typed_fit(value: str, found: str, wanted: str, formats: Formats = Formats())
 def storable(type_text: str) -> str:
     """Return the type that a new column gets: 128-bit numbers are decimals, wide objects JSON."""
     return str(_mapped(parse_type(type_text), _kept))
+
+
+def with_texts(type_text: str) -> str:
+    """Return a type with text in the place of dates and times."""
+    return str(_mapped(parse_type(type_text), _untimed))
+
+
+def _untimed(kind: Type) -> Type:
+    return Scalar("VARCHAR") if isinstance(kind, Scalar) and kind.name in TIMED else kind
 
 
 def _kept(kind: Type) -> Type:

@@ -9,7 +9,16 @@ from pathlib import Path
 
 from crannog.engine.load.content import Desk, FileColumn, Fitted, Place, RejectLog, misfits
 from crannog.engine.load.detect import json_layout
-from crannog.engine.load.fit import WHOLE_IN_DOUBLE, Fit, json_fit, storable, typed_fit
+from crannog.engine.load.fit import (
+    TIMED,
+    WHOLE_IN_DOUBLE,
+    Fit,
+    json_fit,
+    storable,
+    text_fit,
+    typed_fit,
+    with_texts,
+)
 from crannog.engine.load.records import shown
 from crannog.engine.load.spool import Spooled, file_literal
 from crannog.engine.scratch import Scratch
@@ -149,28 +158,64 @@ def open_json(desk: Desk, spooled: Spooled, path: str, form: str) -> JsonContent
 
 
 def _settle(scratch: Scratch, content: JsonContent) -> None:
-    """Correct two inferences of DuckDB that are too wide, or lose digits."""
+    """Correct inferences of DuckDB that are too wide, lose digits, or do not read all values."""
     content.columns = _not_so_huge(scratch, content)
-    doubles = [c.name for c in content.columns if c.type == "DOUBLE" and not c.given]
-    if not doubles:
+    checks = {c.name: _check(c) for c in content.columns if not c.given}
+    asked = {name: check for name, check in checks.items() if check is not None}
+    if asked:
+        listed = ", ".join(f"count(*) FILTER (WHERE {bad})" for _, bad in asked.values())
+        read = content.relation({name: kind for name, (kind, _) in asked.items()})
+        counts = scratch.fetchall(f"SELECT {listed} FROM {read}")[0]
+        for name in [n for n, number in zip(asked, counts, strict=True) if number]:
+            _correct(scratch, content, name)
+    for column in content.columns:
+        if "(" in column.type or "[" in column.type:
+            _check_nested(scratch, content, column)
+
+
+def _check(column: FileColumn) -> tuple[str, str] | None:
+    """Return how to read a guessed column, and when its values are not what was guessed."""
+    name = quote(column.name)
+    if column.type == "DOUBLE":
+        return "DOUBLE", f"abs({name}) >= {WHOLE_IN_DOUBLE}"
+    if column.type == "UUID":
+        return "VARCHAR", f"CAST(TRY_CAST({name} AS UUID) AS VARCHAR) IS DISTINCT FROM {name}"
+    if column.type in TIMED:
+        return "VARCHAR", str(text_fit(name, column.type).bad)
+    return None
+
+
+def _correct(scratch: Scratch, content: JsonContent, name: str) -> None:
+    """Give a column the type that keeps its values: text, or an exact number."""
+    column = next(c for c in content.columns if c.name == name)
+    kinds = ("DOUBLE", "DECIMAL(38,0)") if column.type == "DOUBLE" else ()
+    _retype(content, name, "JSON")
+    found = "VARCHAR"
+    for kind in kinds:
+        if not misfits(scratch, content, {name: kind}):
+            found = kind
+            break
+    _retype(content, name, found)
+
+
+def _check_nested(scratch: Scratch, content: JsonContent, column: FileColumn) -> None:
+    """Take dates inside as text where they cannot be read as what they were guessed to be."""
+    plain = with_texts(column.type)
+    if plain == column.type or column.given:
         return
-    large = ", ".join(
-        f"count(*) FILTER (WHERE abs({quote(n)}) >= {WHOLE_IN_DOUBLE})" for n in doubles
-    )
-    read = content.relation(dict.fromkeys(doubles, "DOUBLE"))
-    counts = scratch.fetchall(f"SELECT {large} FROM {read}")[0]
-    doubtful = {name for name, number in zip(doubles, counts, strict=True) if number}
-    if not doubtful:
-        return
-    kept = content.columns
-    content.columns = tuple(
-        replace(c, type="JSON") if c.name in doubtful else c for c in content.columns
-    )
-    types = dict.fromkeys(doubtful, "VARCHAR")
-    for kind in ("DECIMAL(38,0)", "DOUBLE"):
-        bad = misfits(scratch, content, dict.fromkeys(doubtful, kind))
-        types |= {name: kind for name in doubtful if name not in bad}
-    content.columns = tuple(replace(c, type=types.get(c.name, c.type)) for c in kept)
+    read = content.relation({column.name: column.type})
+    infinite = f"CAST({quote(column.name)} AS VARCHAR) LIKE '%infinity%'"
+    try:
+        found = scratch.fetchall(f"SELECT count(*) FILTER (WHERE {infinite}) FROM {read}")
+        unreadable = found[0][0] != 0
+    except CrannogError:
+        unreadable = True
+    if unreadable:
+        _retype(content, column.name, plain)
+
+
+def _retype(content: JsonContent, name: str, kind: str) -> None:
+    content.columns = tuple(replace(c, type=kind) if c.name == name else c for c in content.columns)
 
 
 def _not_so_huge(scratch: Scratch, content: JsonContent) -> tuple[FileColumn, ...]:
