@@ -59,7 +59,7 @@ def _run(arguments: list[str]) -> int:
     if _has(arguments, "--version"):
         from crannog.engine.version import VERSION
 
-        print(f"crannog {VERSION}")
+        print(f'{{"version": "{VERSION}"}}' if _has(arguments, "--json") else f"crannog {VERSION}")
         return 0
     if verb is None:
         if rest and not _has(rest, "--help") and not _has(rest, "-h"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -141,6 +142,7 @@ class _Live:
         self._output = output
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
+        self._since: dict[str, float] = {}
 
     def hear(self, event: Event) -> None:
         match event:
@@ -169,6 +171,7 @@ class _Live:
 
     def _start(self, name: str, shown: str) -> None:
         self._end(name)
+        self._since[name] = time.monotonic()
         self._tasks[name] = self._bars.add_task(_escaped(shown), total=None, said="")
 
     def _move(self, name: str, rows: int | None, fraction: float | None) -> None:
@@ -177,7 +180,8 @@ class _Live:
             return
         counted = "" if rows is None else rows_text(rows)
         percent = "" if fraction is None else f"{fraction:.0%}"
-        said = "  ".join(part for part in (percent, counted) if part)
+        left = _time_left(time.monotonic() - self._since[name], fraction)
+        said = "  ".join(part for part in (percent, counted, left) if part)
         total = None if fraction is None else 1.0
         self._bars.update(task, total=total, completed=fraction or 0.0, said=said)
 
@@ -185,6 +189,18 @@ class _Live:
         task = self._tasks.pop(name, None)
         if task is not None:
             self._bars.remove_task(task)
+
+
+def _time_left(seconds: float, fraction: float | None) -> str:
+    """Return how long a step will still take, once that can be said.
+
+    >>> _time_left(10, 0.25), _time_left(0.5, 0.5), _time_left(10, None)
+    ('30 s left', '', '')
+    """
+    if fraction is None or fraction < 0.02 or seconds < 1:
+        return ""
+    left = seconds * (1 - fraction) / fraction
+    return f"{left:.0f} s left" if left < 120 else f"{left / 60:.0f} min left"
 
 
 def _escaped(text: str) -> str:
