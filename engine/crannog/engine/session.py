@@ -124,7 +124,9 @@ class Session:
         """
         done: list[Result | Outcome] = []
         try:
-            for statement in split(text):
+            statements = split(text)
+            check_parameters(params, statements, text)
+            for statement in statements:
                 run = self._prepared(
                     statement, text, used_parameters(params, statement), variables, file
                 )
