@@ -20,7 +20,8 @@ def test_an_example_prints_what_it_shows(folder, tmp_path, request, monkeypatch)
     shutil.copytree(folder, place)
     readme = place / "README.md"
     assert console_blocks.commands(readme.read_text(encoding="utf-8"))
-    assert console_blocks.run(readme, place) == []
+    complaints = console_blocks.run(readme, place)
+    assert not complaints, "\n\n".join(complaints)
 
 
 def test_examples_are_numbered_without_gaps():

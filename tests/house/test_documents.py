@@ -17,7 +17,8 @@ LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_what_a_document_shows_is_what_happens(document, tmp_path):
-    assert console_blocks.run(document, tmp_path) == []
+    complaints = console_blocks.run(document, tmp_path)
+    assert not complaints, "\n\n".join(complaints)
 
 
 @pytest.mark.parametrize(
