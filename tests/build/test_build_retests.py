@@ -50,6 +50,23 @@ def test_a_test_of_a_view_runs_when_a_model_below_it_was_built(raw, ask):
     assert raw.build().error.code == "test_failed"
 
 
+@pytest.mark.parametrize("header", [True, False])
+def test_what_fails_a_test_through_a_view_is_not_published_in_part(raw, ask, header):
+    tests = '-- tests = ["x < 5"]\n' if header else ""
+    raw.model("v", f'-- model:\n-- kind = "view"\n{tests}SELECT x FROM ma')
+    raw.model("after", "SELECT x FROM ma")
+    raw.model("apart", "SELECT count(*) AS n FROM raw.a")
+    if not header:
+        raw.file("tests/t.sql", "SELECT * FROM v WHERE x > 5")
+    raw.built()
+    raw.sql("INSERT INTO raw.a VALUES (7)")
+    result = raw.build(publish_partial=True)
+    assert result.error.code == "test_failed"
+    assert ask.statuses(result)["main.after"] == "blocked"
+    assert (raw.rows("ma"), raw.rows("after"), raw.rows("apart")) == ([(1,)], [(1,)], [(2,)])
+    assert raw.build().error.code == "test_failed"
+
+
 def test_a_relation_is_tested_again_when_the_table_that_it_points_at_has_moved(raw):
     raw.model("ma", '-- model:\n-- tests = ["relationships(x, raw.b.x)"]\nSELECT x FROM raw.a')
     raw.built()

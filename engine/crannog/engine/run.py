@@ -18,6 +18,7 @@ from crannog.engine.events import (
     ModelStarted,
     RunStarted,
 )
+from crannog.engine.inputs import through_views
 from crannog.engine.retest import Retest
 from crannog.engine.schedule import run_ready
 from crannog.engine.steps import ModelResult, TestResult
@@ -266,7 +267,7 @@ class Run:
                 self.tests.append(result)
             if owner is None and result.ok and check.file is not None:
                 self.passed_files.add(check.file)
-            concerned = (owner,) if owner is not None else check.keys
+            concerned = (owner,) if owner is not None else self._rows_of(check.keys)
             for key in concerned:
                 outcome = self.outcomes.get(key)
                 if outcome is None:
@@ -282,12 +283,28 @@ class Run:
 
     def _block_downstream(self) -> None:
         """Hold back what was made of a model whose late tests then failed."""
+        for key, outcome in list(self.outcomes.items()):
+            if outcome.node.kind == "view" and not all(test.ok for test in outcome.tests):
+                self._hold_back(key, outcome.node.inputs)
         for key in self.compiled.nodes:
             outcome = self.outcomes[key]
             blocker = self._blocker(outcome.node) if outcome.fine and outcome.made else None
             if blocker is not None:
                 decision = replace(outcome.decision, because=blocker)
                 self.outcomes[key] = replace(outcome, status="blocked", decision=decision)
+
+    def _hold_back(self, view: str, below: tuple[str, ...]) -> None:
+        """Hold back new versions of tables whose rows a view shows that failed a test."""
+        for key in below:
+            outcome = self.outcomes.get(key)
+            if outcome is not None and outcome.fine and outcome.built:
+                because = f"a test of {self.compiled.table(view)} failed"
+                decision = replace(outcome.decision, because=because)
+                self.outcomes[key] = replace(outcome, status="blocked", decision=decision)
+
+    def _rows_of(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """Return tables, and those whose rows the views among them show."""
+        return through_views(keys, self.compiled.view_inputs)
 
     def _blocker(self, node: Node) -> str | None:
         for key in node.inputs:
