@@ -96,6 +96,17 @@ def test_variables_of_the_environment_are_named_in_capitals(tmp_path):
     assert source(found, "vars.limit") == "environment CRANNOG_VAR_LIMIT"
 
 
+def test_names_of_variables_compare_without_case(tmp_path):
+    project = project_in(tmp_path, "[vars]\nRate = 1\n")
+    for flags, environ in (
+        (Flags(var_texts={"RATE": "2"}), {}),
+        (None, {"CRANNOG_VAR_RATE": "2"}),
+    ):
+        assert load_settings(project, flags, environ).vars == {"Rate": 2}
+    with pytest.raises(ModelError, match="'rate' twice"):
+        project_in(tmp_path, "[vars]\nRate = 1\nrate = 2\n")
+
+
 def test_a_variable_that_does_not_fit_its_type_is_refused(tmp_path):
     with pytest.raises(UsageError, match="declared as int") as caught:
         settings(tmp_path, Flags(var_texts={"limit": "many"}))

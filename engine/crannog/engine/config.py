@@ -112,6 +112,14 @@ class _Layer:
     base: Path
     prefix: tuple[str, ...] | None = None  # where in the file, for a layer of the file
 
+    def spelled(self, path: str) -> str:
+        """Return a path as this source spells it."""
+        section, _, name = path.partition(".")
+        if section not in ("vars", "storage"):
+            return path
+        same = (key for key in self.keys(section) if key.lower() == name.lower())
+        return f"{section}.{next(same, name)}"
+
 
 def load_settings(
     project: Project | None,
@@ -184,12 +192,13 @@ class _Found:
         layer = self._layer(path)
         if layer is None:
             return Setting(name or path, default, "default")
-        value = layer.read(path)
-        secret = path.startswith("storage.") and _last(path) not in _PUBLIC_STORAGE
+        spelled = layer.spelled(path)
+        value = layer.read(spelled)
+        secret = path.startswith("storage.") and _last(path).lower() not in _PUBLIC_STORAGE
         if self._config is not None and layer.prefix is not None:
             secret = secret or (path.startswith("vars.") and interpolated(value))
-            value = self._config.resolve(value, (*layer.prefix, *_path(path)), self._environ)
-        return Setting(name or path, value, layer.source(path), secret)
+            value = self._config.resolve(value, (*layer.prefix, *_path(spelled)), self._environ)
+        return Setting(name or path, value, layer.source(spelled), secret)
 
     def base(self, path: str) -> Path:
         layer = self._layer(path)
@@ -198,10 +207,12 @@ class _Found:
         return self._config.root if self._config else Path.cwd()
 
     def group(self, section: str) -> tuple[Setting, ...]:
-        names: dict[str, None] = {}
+        """Return all settings of a section; names compare without case, as they do in SQL."""
+        names: dict[str, str] = {}
         for layer in reversed(self._layers):
-            names.update(dict.fromkeys(layer.keys(section)))
-        settings = [self.setting(f"{section}.{name}", None) for name in names]
+            for name in layer.keys(section):
+                names.setdefault(name.lower(), name)
+        settings = [self.setting(f"{section}.{name}", None) for name in names.values()]
         if section != "vars":
             return tuple(settings)
         return tuple(self._variable(one) for one in settings)
@@ -210,14 +221,15 @@ class _Found:
         """Give a variable that came as text the type that the file gives it."""
         if not isinstance(setting.value, _Text):
             return setting
-        declared = (
-            None if self._config is None else self._config.value(("vars", _last(setting.name)))
-        )
+        files = (layer for layer in self._layers if layer.prefix is not None)
+        values = (layer.read(layer.spelled(setting.name)) for layer in files)
+        declared = next((value for value in values if value is not None), None)
         value = _as_declared(setting, str(setting.value), declared)
         return Setting(setting.name, value, setting.source, setting.secret)
 
     def _layer(self, path: str) -> _Layer | None:
-        return next((layer for layer in self._layers if layer.read(path) is not None), None)
+        found = (each for each in self._layers if each.read(each.spelled(path)) is not None)
+        return next(found, None)
 
 
 class _Text(str):

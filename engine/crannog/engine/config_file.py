@@ -234,7 +234,13 @@ def _check_sections(config: Config, prefix: tuple[str, ...], tables: Mapping[str
             raise config.error("bad_value", f"{section} must be a table", path, hint, key=True)
         if keys is not None:
             _check_keys(config, path, table, keys)
+        seen: set[str] = set()
         for key, value in table.items():
+            if key.lower() in seen:
+                hint = "names compare without case"
+                message = f"{section} has {key!r} twice"
+                raise config.error("bad_value", message, (*path, key), hint, key=True)
+            seen.add(key.lower())
             _check_value(config, (*path, key), section, value)
 
 
