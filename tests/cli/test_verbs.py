@@ -252,6 +252,29 @@ def test_an_export_reaches_other_places(crannog, shop, s3):
     assert store.get("a.csv") == b"a\n1\n"
 
 
+def test_a_lake_on_s3_is_reached_by_the_storage_section_alone(crannog, shop, s3, monkeypatch):
+    for name in s3.env:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LAKE_SECRET", "test-secret")
+    (shop / "crannog.toml").write_text(
+        f'name = "shop"\n[lake]\nurl = "{s3.url}"\n[storage]\nendpoint_url = "{s3.endpoint}"\n'
+        'region = "us-east-1"\nallow_http = true\naccess_key_id = "test"\n'
+        'secret_access_key = "${env:LAKE_SECRET}"\n'
+    )
+    said = ""
+    for words in (
+        ["plan"], ["build"], ["build"], ["log"], ["show", "main"], ["tables"], ["test"],
+        ["settings"], ["sql", "FROM marts.daily_revenue"], ["branch", "create", "dev"],
+        ["describe", "raw.orders", "--json"], ["export", f"s3://{s3.bucket}/o/x.csv", "raw.orders"],
+    ):  # fmt: skip
+        ran = crannog(*words, cwd=shop)
+        said += ran.out + ran.err
+    assert f'"location": "{s3.url}/raw/orders"' in said
+    assert "test-secret" not in said
+    refused = crannog("export", f"{s3.url}/x.csv", "raw.orders", cwd=shop, code=2)
+    assert "lies in the lake" in refused.err
+
+
 def test_a_failed_test_of_data_is_exit_3(crannog, shop):
     (shop / "tests" / "no_refunds.sql").write_text(
         "SELECT * FROM staging.orders WHERE status = 'refunded'\n"
