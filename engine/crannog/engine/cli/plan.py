@@ -81,12 +81,16 @@ def _lines(found: Plan, output: Output) -> list[str]:
     shown = [model for model in found.models if output.verbose or _worth_a_line(model)]
     if shown:
         rows = [
-            [_MARKS.get(model.action, " "), model.name, model.action, model.because, *_sizes(model)]
+            [f"{_mark(model)} {model.name}", model.action, model.because, *_sizes(model)]
             for model in shown
         ]
-        head = ["", "model", "action", "because", "rows", "est"]
-        lines += wrapped_table(head, rows, wrap=3, width=max(output.width, 80), right=(4, 5))
+        head = ["  model", "action", "because", "rows", "est"]
+        lines += wrapped_table(head, rows, wrap=2, width=max(output.width, 80), right=(3, 4))
     return [*lines, found.summary]
+
+
+def _mark(model: ModelPlan) -> str:
+    return _MARKS.get(model.action, " ")
 
 
 def _worth_a_line(model: ModelPlan) -> bool:

@@ -6,7 +6,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, Self, cast
 
@@ -62,12 +62,12 @@ def _run(
     text: str,
     params: dict[str, object],
     file: str | None,
-    show: object,
+    show: Callable[[Result | Outcome], None],
     done: list[dict[str, object]],
 ) -> None:
     """Run the script; an error carries what was done before it."""
     try:
-        session.run_script(text, params or None, on_result=show, file=file)  # type: ignore[arg-type]
+        session.run_script(text, params or None, on_result=show, file=file)
     except CrannogError as error:
         error.result = {**(error.result or {}), "results": done}
         raise
