@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from crannog.engine.facts import Facts, SourceFile, TestSpec
@@ -170,6 +171,7 @@ class Checker:
         self._variables = variables
         self._run = run
         self._kept: dict[str, int] = {}
+        self._lock = Lock()
 
     def run(self, check: Check) -> TestResult:
         """Run one check; only an interrupt is raised."""
@@ -213,7 +215,8 @@ class Checker:
             return None
         from crannog.catalog.runs import result_key
 
-        number = self._kept[check.model] = self._kept.get(check.model, 0) + 1
+        with self._lock:
+            number = self._kept[check.model] = self._kept.get(check.model, 0) + 1
         uri = self._lake.store.uri(result_key(self._run, check.model, number))
         if self._lake.store.local:
             Path(uri).parent.mkdir(parents=True, exist_ok=True)

@@ -216,7 +216,7 @@ def manifest_from_json(kept: JsonObject) -> Manifest:
         files=cast("dict[str, str]", kept["files"]),
         tested={
             path: Tested(_refs_from_json(each["inputs"]), cast("dict[str, str]", each["names"]))
-            for path, each in cast("dict[str, JsonObject]", kept["tested"]).items()
+            for path, each in cast("dict[str, JsonObject]", kept.get("tested", {})).items()
         },
         settings=cast("dict[str, str]", kept["settings"]),
         semantics=cast(int, kept["semantics"]),
