@@ -165,3 +165,12 @@ def test_many_rejected_lines_in_one_file(load, file, rows):
     assert (result.rows, result.rejected) == (20_000, 10_000)
     assert rows("SELECT count(*), min(line), max(line) FROM t__rejected") == [(10_000, 2, 29_999)]
     assert rows("SELECT count(*) FROM t__rejected WHERE raw <> (line - 2) || ',bad'") == [(0,)]
+
+
+def test_stray_quotes_in_the_sample_do_not_change_how_a_file_is_read(load, file, rows):
+    lines = [f'{i},"a, {i}",1' for i in range(3000)]
+    for i in range(0, 3000, 300):
+        lines[i] = f'{i},"open {i},1'
+    result = load("t", file("a.csv", "id,t,v\n" + "\n".join(lines) + "\n"))
+    assert (result.rows, result.rejected) == (2990, 10)
+    assert rows("SELECT count(*) FROM t WHERE t = 'a, ' || id") == [(2990,)]

@@ -203,20 +203,20 @@ def _note_rejects(scratch: Scratch, content: CsvContent, table: str) -> None:
         f"FROM {table} GROUP BY 1 ORDER BY 1"
     )
     with Path(content.path).open("rb") as stream:
-        line, at = 0, 0
+        number, at, line = 0, 0, b""
         for position, message, raw in rows:
             # Blank lines before a record are counted to it.
             offset = int(str(position)) - 1
             text = str(raw)
             bare = text.lstrip("\r\n")
             offset += len(text) - len(bare)
-            while at <= offset:
-                step = len(stream.readline())
-                if not step:
-                    break
-                line, at = line + 1, at + step
+            while at <= offset and (line := stream.readline()):
+                number, at = number + 1, at + len(line)
             content.skipped.add(offset)
-            content.rejects.add(content.original(line), _reason(str(message)), bare.rstrip("\r\n"))
+            bare = bare.rstrip("\r\n")
+            # DuckDB shows bytes that are no UTF-8 as question marks.
+            text = bare if "\n" in bare else shown(line)
+            content.rejects.add(content.original(number), _reason(str(message)), text)
 
 
 def _reason(message: str) -> str:

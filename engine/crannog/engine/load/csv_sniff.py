@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from crannog.engine.load.content import Desk
@@ -34,6 +36,10 @@ def sniff(desk: Desk, spooled: Spooled, path: str, form: str) -> Sniffed:
         other = _sniffed(desk, spooled, path, delimiter, True)
         if all(name.lower() in desk.known for name, _ in _columns(other)):
             found, header = other, True
+    quotes = _quotes(path, str(found["Delimiter"]))
+    if found["Quote"] != '"' and quotes is not None:
+        # One stray quote in the sample, and DuckDB would rather have others, or none.
+        found = _sniffed(desk, spooled, path, str(found["Delimiter"]), header, quotes)
     columns = _columns(found)
     if not header:
         columns = _named_by_position(desk, columns)
@@ -51,7 +57,12 @@ def sniff(desk: Desk, spooled: Spooled, path: str, form: str) -> Sniffed:
 
 
 def _sniffed(
-    desk: Desk, spooled: Spooled, path: str, delimiter: str | None, header: bool | None
+    desk: Desk,
+    spooled: Spooled,
+    path: str,
+    delimiter: str | None,
+    header: bool | None,
+    quotes: tuple[str, str] | None = None,
 ) -> dict[str, object]:
     options = [f"sample_size={SAMPLE}", "skip=0", "comment=''", "ignore_errors=true"]
     options.append("compression='none'")
@@ -59,11 +70,13 @@ def _sniffed(
         options.append(f"delim={literal(delimiter)}")
     if header is not None:
         options.append(f"header={header}")
+    if quotes is not None:
+        options.append(f"quote={literal(quotes[0])}, escape={literal(quotes[1])}")
     if desk.null:
         options.append(f"nullstr=[{', '.join(literal(text) for text in desk.null)}]")
     names = "Delimiter, Quote, Escape, HasHeader, Columns, DateFormat, TimestampFormat"
     last: CrannogError | None = None
-    for more in ("", "max_line_size=256000000", "all_varchar=true, quote='\"', escape='\"'"):
+    for more in ("", "max_line_size=256000000", "all_varchar=true"):
         asked = ", ".join([*options, *([more] if more else [])])
         try:
             row = desk.scratch.fetchall(
@@ -78,6 +91,16 @@ def _sniffed(
         f"{spooled.source.shown!r} does not look like CSV",
         hint="say what it is: --format, --delimiter, --header",
     ) from last
+
+
+def _quotes(path: str, delimiter: str) -> tuple[str, str] | None:
+    """Return the quote and the escape of a file in which fields begin with double quotes."""
+    with Path(path).open("rb") as stream:
+        start = stream.read(1 << 20)
+    begins = rb'(?:^|[\r\n]|%b)"' % re.escape(delimiter.encode())
+    if re.search(begins, start) is None:
+        return None
+    return '"', "\\" if b'\\"' in start and b'""' not in start else '"'
 
 
 def _columns(found: dict[str, object]) -> tuple[tuple[str, str], ...]:
