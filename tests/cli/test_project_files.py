@@ -132,3 +132,31 @@ def test_an_odd_name_is_a_table_like_any_other(crannog, tmp_path):
     crannog("build", cwd=tmp_path / "p")
     rows = crannog("sql", "--json", "FROM marts.\"größe & 日本 'x'\"", cwd=tmp_path / "p").json()
     assert rows == [{"n": 5}]
+
+
+def test_files_that_cannot_be_read_are_told_with_their_name(crannog, tmp_path):
+    crannog("init", "p")
+    broken = tmp_path / "p" / "models" / "marts" / "gone.sql"
+    broken.symlink_to("nowhere.sql")
+    for words in (["plan"], ["build"]):
+        told = crannog(*words, cwd=tmp_path / "p", code=2).err
+        assert "this file cannot be read: No such file or directory" in told
+        assert "models/marts/gone.sql:1" in told
+    broken.unlink()
+    broken.mkdir()
+    crannog("plan", cwd=tmp_path / "p")
+
+
+@pytest.mark.parametrize("name", [b"new\nline.sql", b"caf\xe9.sql", b"esc\x1b[31m.sql"])
+def test_a_name_that_cannot_be_printed_is_told_in_escapes(crannog, tmp_path, name):
+    crannog("init", "p")
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/p/models/" + name)).write_text("SELECT 1 AS a")
+    except OSError:
+        pytest.skip("this file system keeps no such names")
+    told = crannog("plan", cwd=tmp_path / "p", code=2).err
+    assert "the name of this file has characters that cannot be printed" in told
+    assert "\x1b" not in told
+    document = crannog("plan", "--json", cwd=tmp_path / "p", code=2).json()
+    assert document["error"]["code"] == "bad_path"
+    assert document["models"] == []
