@@ -17,7 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = "crannog-stamp"
-OLDEST = (3, 11)
+
+if sys.version_info < (3, 11):  # before anything that an older Python could not read
+    sys.exit("error: Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ...")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,8 @@ def environments() -> list[Environment]:
     ]
 
 
-def main() -> int:
+def main() -> None:
     """Make whatever is not finished, one process at a time."""
-    if sys.version_info < OLDEST:
-        print(f"error: Python {OLDEST[0]}.{OLDEST[1]} or newer is needed", file=sys.stderr)
-        return 1
     locks = ROOT / ".cache"
     locks.mkdir(exist_ok=True)
     with (locks / "setup.lock").open("w") as lock:
@@ -77,12 +76,11 @@ def main() -> int:
         for environment in environments():
             if not environment.finished():
                 environment.make()
-    return 0
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        main()
     except subprocess.CalledProcessError as failed:
         print(f"error: {' '.join(map(str, failed.cmd))} failed", file=sys.stderr)
         sys.exit(1)
