@@ -1,4 +1,4 @@
-"""Names of tables and columns: how they compare, how they are quoted, and what was probably meant."""
+"""Names of tables and columns: how they compare and are quoted, and what was probably meant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from crannog.errors import UsageError
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PART = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^."\s]+))\s*(\.|\Z)')
-RESERVED_SCHEMAS = frozenset({"_crannog", "crannog", "information_schema", "pg_catalog"})
+# DuckDB reads `temp.x`, `memory.x` and `system.x` as tables of databases of its own.
+RESERVED_SCHEMAS = frozenset(
+    {"_crannog", "crannog", "information_schema", "memory", "pg_catalog", "system", "temp"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from crannog.engine.scratch import Scratch
 
 _AT_SCHEMA = "@at"
-_DUCKDB_NAMES = frozenset({"information_schema", "memory", "system", "temp"})
 _NO_SCHEMA = "does not exist because schema"
 _VERSION = "write a number, as AT (VERSION => 3)"
 
@@ -184,18 +183,15 @@ class Lookup:
         return f"{quote(self.scratch.name)}.{name.sql}"
 
     def _renamed(self, tokens: Sequence[Token], spans: Iterable[AtSpan]) -> list[Splice]:
-        """Splice names that DuckDB keeps for itself: `information_schema`, its databases."""
+        """Splice the one schema of our own that DuckDB keeps for itself: `information_schema`."""
         taken = [(span.start, span.end) for span in spans]
         pieces = []
         for at in range(len(tokens) - 2):
             token = tokens[at]
             word = token.name.lower() if token.is_name and tokens[at + 1].text == "." else ""
-            if word not in _DUCKDB_NAMES or any(start <= token.start < end for start, end in taken):
-                continue
-            if word == "information_schema":
+            inside = any(start <= token.start < end for start, end in taken)
+            if word == "information_schema" and not inside:
                 pieces.append(Splice(token.start, token.end, quote(INFORMATION)))
-            elif TableName(token.name, tokens[at + 2].name).key in self.at.state.tables:
-                pieces.append(Splice(token.start, token.start, f"{quote(self.scratch.name)}."))
         return pieces
 
     def _travel(self, span: AtSpan, params: Parameters | None, text: str) -> Splice:
