@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = "crannog-stamp"
 
-if sys.version_info < (3, 11):  # before anything that an older Python could not read
+if sys.version_info < (3, 11):  # noqa: UP036 (an older one must be told, in words)
     sys.exit("error: Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ...")
+
+import tomllib  # an older Python has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Environment:
         """Return the text that a finished environment holds."""
         digest = hashlib.sha256(f"{sys.version}\n{self.folder}\n{self.install}".encode())
         for path in self.inputs:
-            digest.update(path.read_bytes())
+            digest.update(declared(path))
         return digest.hexdigest()
 
     def finished(self) -> bool:
@@ -51,6 +54,16 @@ class Environment:
         pip = [str(self.folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
         subprocess.run([*pip, "install", "-qq", *self.install], cwd=ROOT, check=True)
         (self.folder / STAMP).write_text(self.stamp())
+
+
+def declared(path: Path) -> bytes:
+    """Return what an environment depends on in a file; of pyproject.toml no linter's settings."""
+    data = path.read_bytes()
+    if path.suffix != ".toml":
+        return data
+    project = tomllib.loads(data.decode())
+    kept = [project["project"], project["build-system"], project["tool"]["hatch"]]
+    return json.dumps(kept, sort_keys=True).encode()
 
 
 def environments() -> list[Environment]:
