@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from crannog.sql.model import Model
     from crannog.types import Column
 
+_ABOUT_COLUMN = re.compile(r'column (?:name )?"((?:[^"]|"")*)"')
 KINDS = {"table": "model", "view": "view", "seed": "seed"}
 
 
@@ -306,7 +308,10 @@ class Compiled:
             )
             scratch.search(node.facts.table.schema, "main")
             scratch.variables(self.values(node.facts))
-            columns = columns_of(scratch, text, place=place, warn=self._warner(node.facts))
+            try:
+                columns = columns_of(scratch, text, place=place, warn=self._warner(node.facts))
+            except CrannogError as error:
+                raise _placed(model, error) from None
         _check_key(model, columns)
         return commented(columns, node.facts)
 
@@ -355,6 +360,19 @@ def commented(columns: tuple[Column, ...], facts: Facts) -> tuple[Column, ...]:
 def shape(columns: tuple[Column, ...]) -> list[tuple[str, str]]:
     """Return what of columns a reader's meaning may rest on: names and types in order."""
     return [(column.name, column.type) for column in columns]
+
+
+def _placed(model: Model, error: CrannogError) -> CrannogError:
+    """Point an error about a column at the last place in the model that spells its name."""
+    if error.line is not None:
+        return error
+    about = _ABOUT_COLUMN.match(error.message)
+    name = about[1].replace('""', '"').lower() if about else None
+    named = [each for each in model.tokens if each.is_name and each.name.lower() == name]
+    at = named[-1] if named else model.tokens[0]
+    return model.source.error(
+        model.sql, at.start, at.end, code=error.code, message=error.message, hint=error.hint
+    )
 
 
 def _check_key(model: Model, columns: tuple[Column, ...]) -> None:

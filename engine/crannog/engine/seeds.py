@@ -16,6 +16,7 @@ from crannog.errors import CrannogError, ModelError
 from crannog.names import did_you_mean, literal, quote
 
 _KEYS = ("types", "description", "owner", "key", "tags", "tests", "warn")
+_NO_SUCH_TYPED = re.compile(r'COLUMN_TYPES error: Columns with names: (".+") do not exist')
 _LINE = re.compile(r"\bLine: (\d+)")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _CSV = (
@@ -95,11 +96,18 @@ def seed_error(facts: Facts, absolute: str, error: CrannogError) -> ModelError:
         line, cause = _ragged(absolute) or (1, cause)
     return ModelError(
         "bad_seed",
-        f"{facts.path} cannot be read: {cause[:1].lower()}{cause[1:]}",
+        f"{facts.path} cannot be read: {_in_a_sentence(cause)}",
         hint="types of columns can be given in a TOML file beside it, under [types]",
         file=facts.path,
         line=line or 1,
     )
+
+
+def _in_a_sentence(cause: str) -> str:
+    """Return what DuckDB says as the second half of a sentence."""
+    if found := _NO_SUCH_TYPED.search(cause):
+        return f"[types] names {found[1]}, which it does not have"
+    return cause if cause[:2].isupper() else f"{cause[:1].lower()}{cause[1:]}"
 
 
 def _ragged(absolute: str) -> tuple[int, str] | None:
