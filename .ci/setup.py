@@ -22,7 +22,7 @@ STAMP = "crannog-stamp"
 if sys.version_info < (3, 11):  # noqa: UP036 (an older one must be told, in words)
     sys.exit("error: Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ...")
 
-import tomllib  # an older Python has none
+import tomllib  # noqa: E402 (an older Python has none)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ def run_history(folder: Path, options: argparse.Namespace) -> None:
         building = cost_of(lambda: add_commits(lake, made, length))  # noqa: B023 (runs at once)
         per_commit = milliseconds(building.wall / max(1, length - made))
         made = length
-        cost = opening(folder / "lake", "SELECT n FROM main.v0")
-        middle = opening(folder / "lake", "SELECT n FROM main.v0", at=f"main~{length // 2}")
+        cost = opening(folder / "lake", "SELECT n FROM main.v1")
+        middle = opening(folder / "lake", "SELECT n FROM main.v1", at=f"main~{length // 2}")
         base = base or cost
         times = (milliseconds(cost.wall), cost.wall / base.wall, milliseconds(middle.wall))
         rows.append((f"{length:,}", *times, per_commit))
@@ -46,7 +46,7 @@ def run_tables(folder: Path, options: argparse.Namespace) -> None:
         pins = [view(f"main.v{number}", "SELECT 1 AS n") for number in range(count)]
         changes = Changes(tables={pin.name: pin for pin in pins})
         building = cost_of(lambda: publish(lake, changes))  # noqa: B023 (runs at once)
-        cost = opening(where, "SELECT n FROM main.v0")
+        cost = opening(where, "SELECT n FROM main.v1")
         newer = Changes(tables={"main.v0": view("main.v0", "SELECT 2 AS n")})
         one_more = cost_of(lambda: publish(lake, newer))  # noqa: B023 (runs at once)
         base = base or cost
