@@ -11,7 +11,7 @@ from crannog.names import TableName
 from crannog.sql.graph import Graph
 from crannog.sql.model import parse_model
 from crannog.sql.references import references
-from crannog.sql.resolve import check_cycles, lookup, resolve
+from crannog.sql.resolve import lookup, resolve
 
 KNOWN = ["raw.orders", "main.orders", "marts.customers", 'odd."a b"']
 EDGES = st.dictionaries(
@@ -121,30 +121,3 @@ def test_a_model_is_never_its_own_input():
             source=model.source,
         )
     assert (raised.value.code, raised.value.column) == ("own_input", 15)
-
-
-def test_a_cycle_is_an_error_at_the_reference_that_closes_it():
-    files = {
-        "models/a.sql": "-- a\nSELECT * FROM b",
-        "models/b.sql": "SELECT *\nFROM c JOIN raw.x USING (i)",
-        "models/c.sql": "WITH q AS (FROM a)\nFROM q, A",
-    }
-    parsed = [parse_model(path, text) for path, text in files.items()]
-    models = {model.name.key: model for model in parsed}
-    known = [*models, "raw.x"]
-    needs = {
-        key: [
-            resolve(
-                table, schema="main", known=known, own=model.name, text=model.sql,
-                source=model.source,
-            )
-            for table in references(model.sql, source=model.source).tables
-        ]
-        for key, model in models.items()
-    }  # fmt: skip
-    with pytest.raises(ModelError) as raised:
-        check_cycles(needs, {key: (model.sql, model.source) for key, model in models.items()})
-    error = raised.value
-    assert error.code == "cycle"
-    assert "main.a -> main.b -> main.c -> main.a" in error.message
-    assert (error.file, error.line, error.column) == ("models/c.sql", 1, 17)

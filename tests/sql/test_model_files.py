@@ -8,7 +8,6 @@ import pytest
 from crannog.errors import ModelError
 from crannog.names import TableName
 from crannog.sql.model import (
-    check_collisions,
     decode,
     model_name,
     name_from_path,
@@ -200,19 +199,6 @@ def test_a_path_that_gives_no_name_is_an_error_of_that_file(path, code):
 
 def test_seeds_are_named_like_models():
     assert str(name_from_path("seeds/ref/x.csv", "seeds")) == "ref.x"
-
-
-def test_two_files_of_one_name_are_refused_whatever_their_case():
-    paths = ["models/marts/Orders.sql", "models/marts/orders.sql"]
-    with pytest.raises(ModelError) as raised:
-        check_collisions((model_name(path), path) for path in paths)
-    assert raised.value.code == "duplicate_model"
-    assert all(path in raised.value.message for path in paths)
-    with pytest.raises(ModelError):
-        check_collisions(
-            [(model_name("models/x.sql"), "a"), (model_name("models/main/x.sql"), "b")]
-        )
-    check_collisions((model_name(path), path) for path in ["models/a.sql", "models/b/a.sql"])
 
 
 def test_a_file_must_be_utf8_text():

@@ -167,11 +167,6 @@ class Change:
         """Every file that some version removed."""
         return tuple(file for each in self.versions for file in each.removes)
 
-    @property
-    def only_adds(self) -> bool:
-        """Whether no row was removed and no column changed."""
-        return all(not each.removes and not each.schema_changed for each in self.versions)
-
 
 def changes_between(objects: Objects, old: Pin, new: Pin) -> Change | None:
     """Walk from one pin back to another; None where the old one is not below the new one."""

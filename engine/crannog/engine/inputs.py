@@ -120,11 +120,6 @@ def spliced(
     return splice(text, pieces)
 
 
-def qualified(text: str, places: Sequence[tuple[int, int, TableName]]) -> str:
-    """Write every table's full name into a view's text, so that it means the same everywhere."""
-    return splice(text, [Splice(start, end, name.sql) for start, end, name in places]).text
-
-
 def through_views(
     keys: Sequence[str], view_inputs: Callable[[str], Sequence[str] | None]
 ) -> tuple[str, ...]:

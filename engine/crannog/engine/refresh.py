@@ -40,11 +40,6 @@ class Moved:
     expected: str | None = None
 
     @property
-    def grew(self) -> bool:
-        """Whether rows were only added."""
-        return self.added is not None and not self.removed
-
-    @property
     def still(self) -> bool:
         """Whether no row came or went."""
         return self.added == () and not self.removed

@@ -147,23 +147,6 @@ def name_from_path(path: str, folder: str) -> TableName:
     return TableName(schema, name)
 
 
-def check_collisions(named: Iterable[tuple[TableName, str]]) -> None:
-    """Refuse two files of one name (names compare without case).
-
-    Raises:
-        ModelError: at the second file, naming the first.
-    """
-    seen: dict[str, str] = {}
-    for name, path in sorted(named, key=lambda pair: pair[1]):
-        first = seen.setdefault(name.key, path)
-        if first != path:
-            raise Place(path, 1).error(
-                "duplicate_model",
-                f"{path} and {first} both make {name}",
-                "names compare without case: rename or remove one",
-            )
-
-
 def decode(path: str, data: bytes) -> str:
     """Decode a project file, which must be UTF-8 (a byte order mark is taken off).
 

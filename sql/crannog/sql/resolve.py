@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crannog.errors import CrannogError
 from crannog.names import TableName, closest
-from crannog.sql.graph import Graph
 from crannog.sql.places import NOWHERE, Source
 
 if TYPE_CHECKING:
@@ -143,33 +142,3 @@ def guess(
 def _means_itself(reference: Reference, schema: str, own: TableName) -> bool:
     names = candidates(reference.parts, schema)
     return any(name.key == own.key for name in names)
-
-
-def check_cycles(
-    needs: Mapping[str, Collection[Resolved]],
-    texts: Mapping[str, tuple[str, Source]],
-) -> Graph:
-    """Return the graph of the models; refuse a cycle, at the reference that closes it.
-
-    Args:
-        needs: for each model's key, its resolved references.
-        texts: for each model's key, its query and where that stands.
-
-    Raises:
-        CrannogError: `cycle`.
-    """
-    graph = Graph({key: [use.name.key for use in uses] for key, uses in needs.items()})
-    path = graph.cycle()
-    if path is None:
-        return graph
-    last, first = path[-2], path[-1]
-    closes = next(use.reference for use in needs[last] if use.name.key == first)
-    text, source = texts[last]
-    raise source.error(
-        text,
-        closes.start,
-        closes.end,
-        code="cycle",
-        message=f"models need each other in a circle: {' -> '.join(path)}",
-        hint="read a table further up instead, or merge the two models",
-    )
