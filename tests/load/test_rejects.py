@@ -174,3 +174,46 @@ def test_stray_quotes_in_the_sample_do_not_change_how_a_file_is_read(load, file,
     result = load("t", file("a.csv", "id,t,v\n" + "\n".join(lines) + "\n"))
     assert (result.rows, result.rejected) == (2990, 10)
     assert rows("SELECT count(*) FROM t WHERE t = 'a, ' || id") == [(2990,)]
+
+
+def test_lines_above_the_header(load, file, rows):
+    load("t", file("a.csv", "\n\nid,a\n1,2\nbad\n"))
+    assert rows("FROM t") == [(1, 2)]
+    assert rows("SELECT line, raw FROM t__rejected") == [(5, "bad")]
+    load("u", file("b.csv", "Report of today\n\nid,v\n1,2\n4,5\n"))
+    assert rows("FROM u ORDER BY id") == [(1, 2), (4, 5)]
+    assert rows("SELECT line, reason, raw FROM u__rejected ORDER BY line") == [
+        (1, "it stands above the header", "Report of today")
+    ]
+
+
+def test_a_header_that_cannot_be_read_fails_the_file(load, file):
+    (error,) = load("t", file("a.csv", "größe,b\n1,2\n".encode("latin-1"))).errors
+    assert (error.code, error.line) == ("bad_header", 1)
+
+
+def test_objects_that_duckdb_does_not_take_are_rejected(load, file, rows):
+    content = '{"a":"x"}\n{"a":1,"a":2}\n{"a":"\\ud83d"}\n{"a":"y"}\n'
+    assert load("t", file("a.ndjson", content)).rejected == 2
+    assert rows("SELECT a::VARCHAR FROM t ORDER BY a") == [("x",), ("y",)]
+    load("u", file("b.csv", "a\n1\n"))
+    result = load("u", file("c.ndjson", '{"a":2}\n{"a":"z"}\n{"a":1,"a":2}\n'))
+    assert (result.rows, result.rejected) == (1, 2)
+    assert rows("SELECT line FROM u__rejected ORDER BY line") == [(2,), (3,)]
+
+
+def test_a_file_of_which_no_line_can_be_read_cannot_make_a_table(load, file):
+    (error,) = load("t", file("a.ndjson", '{"a":1},\n{"a":2},\n')).errors
+    assert (error.code, error.line) == ("nothing_readable", 1)
+    (error,) = load("t", file("b.json", '[1, {"a":2}]')).errors
+    assert error.code == "bad_json"
+    assert "no objects" in error.message
+
+
+def test_wide_files_are_loaded(load, file, rows):
+    names = ",".join(f"c{i}" for i in range(450))
+    values = ",".join(str(i) for i in range(450))
+    load("t", file("a.csv", f"{names}\n{values}\n{values},x\n"))
+    assert rows("SELECT c0, c200, c449 FROM t") == [(0, 200, 449)]
+    result = load("t", file("b.csv", f"{names}\n{values.replace('449', 'bad')}\n"))
+    assert result.rejected == 1

@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from crannog.engine.load.fit import Fit
 from crannog.engine.load.spool import Spool, Spooled
 from crannog.engine.scratch import Scratch
 
 REASON_LENGTH = 2_000
+AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,9 @@ class Content(Protocol):
     def lines(self) -> str | None:
         """Return a path of a file with each row's line; None: a row's number is its line."""
 
+    def mend(self) -> bool:
+        """Leave out lines that broke the reading of others; False where there are none."""
+
 
 @dataclass(slots=True)
 class RejectLog:
@@ -80,40 +84,42 @@ class RejectLog:
 
     path: str
     count: int = 0
-    _stream: TextIO | None = field(default=None, repr=False)
+    first: tuple[int | None, str] | None = None
+    _waiting: list[str] = field(default_factory=list, repr=False)
     _kept: tuple[int, int] | None = None
 
     def add(self, line: int | None, reason: str, raw: str) -> None:
         """Keep one line."""
-        if self._stream is None:
-            path = Path(self.path)
-            self._stream = path.open("a", encoding="utf-8", errors="backslashreplace")
+        if self.first is None:
+            self.first = line, reason
         kept = {"line": line, "reason": reason[:REASON_LENGTH], "raw": raw}
-        self._stream.write(json.dumps(kept, ensure_ascii=False) + "\n")
+        self._waiting.append(json.dumps(kept, ensure_ascii=False))
         self.count += 1
+        if len(self._waiting) >= AT_ONCE or len(raw) > REASON_LENGTH:
+            self.flush()
 
-    def clear(self) -> None:
-        """Forget all lines."""
-        self.close()
-        self.count = 0
-        Path(self.path).unlink(missing_ok=True)
+    def flush(self) -> None:
+        """Write what was added."""
+        if self._waiting:
+            with Path(self.path).open("a", encoding="utf-8", errors="backslashreplace") as stream:
+                stream.writelines(f"{line}\n" for line in self._waiting)
+            self._waiting.clear()
 
     def reset(self) -> None:
         """Forget the lines that were added since the file was opened and checked."""
-        self.close()
+        self.flush()
         if self._kept is None:
-            size = Path(self.path).stat().st_size if self.count else 0
-            self._kept = self.count, size
+            self._kept = self.count, Path(self.path).stat().st_size if self.count else 0
             return
         self.count, size = self._kept
         if Path(self.path).exists():
             os.truncate(self.path, size)
 
-    def close(self) -> None:
-        """Make what was added readable."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+    def reopen(self) -> None:
+        """Let lines be added that stay when the file is read again."""
+        if self._kept is not None:
+            self.reset()
+            self._kept = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,10 @@ class Nothing:
     def lines(self) -> str | None:
         """No row has a line."""
         return None
+
+    def mend(self) -> bool:
+        """There is nothing to leave out."""
+        return False
 
 
 def misfits(scratch: Scratch, content: Content, types: Mapping[str, str]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from crannog.engine.load.content import Desk, FileColumn, Fitted, Place, RejectLog
 from crannog.engine.load.csv_sniff import Sniffed, sniff
 from crannog.engine.load.fit import text_fit
+from crannog.engine.load.recode import blank_lines, without_lines
 from crannog.engine.load.records import Dialect, Record, records, shown
 from crannog.engine.load.spool import Spooled, file_literal
 from crannog.engine.scratch import Scratch
@@ -27,6 +28,7 @@ WIDER: Mapping[str, tuple[str, ...]] = {
 }
 _BROKEN = ("UNQUOTED VALUE", "INVALID ENCODING", "INVALID STATE")
 _LONG = "LINE SIZE OVER MAXIMUM"
+AT_ONCE = 200
 LONGEST_LINE = 256_000_000
 
 
@@ -37,6 +39,7 @@ class CsvContent:
     Args:
         known: lower-case names of columns whose types the table has already.
         path: the unpacked file, or the copy of it without the lines that break reading.
+        above: how many lines of the file stood above the copy's first.
         skipped: byte offsets of the records that do not have the right number of columns.
         counts: how many values of a column do not fit its type.
         moved: where lines of the copy were elsewhere: (first line, how many to add).
@@ -49,6 +52,7 @@ class CsvContent:
     known: Container[str] = ()
     columns: tuple[FileColumn, ...] = ()
     longest: int | None = None
+    above: int = 0
     skipped: set[int] = field(default_factory=set)
     moved: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -114,25 +118,39 @@ class CsvContent:
             stream.writelines(f"{self.original(record.line)}\n" for record in self._rows())
         return path
 
+    def mend(self) -> bool:
+        """All lines have been looked at when the file was opened."""
+        return False
+
     def original(self, line: int) -> int:
         """Return the line in the file itself of a line in its copy."""
         starts, shifts = self.moved
         at = bisect_right(starts, line) - 1
-        return line if at < 0 else line + shifts[at]
+        return line + self.above + (0 if at < 0 else shifts[at])
 
 
 def open_csv(desk: Desk, spooled: Spooled, path: str, form: str) -> CsvContent:
     """Open a CSV (or, with `form` tsv, TSV) file and check all of it."""
-    path = _newlines(desk, path)
+    log = desk.log()
+    above = blank_lines(path)
+    if above:
+        path, _ = without_lines(desk.spool, path, above)
     sniffed = sniff(desk, spooled, path, form)
-    content = CsvContent(path, sniffed, desk.null, desk.log(), desk.known)
+    if sniffed.preamble:
+        path, gone = without_lines(desk.spool, path, sniffed.preamble)
+        for number, line in enumerate(gone, start=above + 1):
+            if line.strip():
+                log.add(number, "it stands above the header", shown(line))
+        above += sniffed.preamble
+        sniffed = sniff(desk, spooled, path, form)
+    content = CsvContent(path, sniffed, desk.null, log, desk.known, above=above)
     content.columns = tuple(
         FileColumn(name, desk.types.get(name.lower(), kind), given=name.lower() in desk.types)
         for name, kind in sniffed.columns
     )
     counts = _verified(desk.scratch, content)
     if counts is None:
-        _mend(desk, content)
+        _mend(desk, spooled, content)
         counts = _verified(desk.scratch, content)
         if counts is None:
             raise CrannogError("bad_csv", f"{spooled.source.shown!r} cannot be read as CSV")
@@ -140,34 +158,13 @@ def open_csv(desk: Desk, spooled: Spooled, path: str, form: str) -> CsvContent:
     return content
 
 
-def _newlines(desk: Desk, path: str) -> str:
-    """Return the file, or a copy of it if its lines end in a lone carriage return."""
-    with Path(path).open("rb") as stream:
-        start = stream.read(1 << 16)
-        if b"\n" in start or b"\r" not in start.removesuffix(b"\r"):
-            return path
-        copy = desk.spool.new(".csv")
-        with Path(copy).open("wb") as target:
-            while start:
-                target.write(start.replace(b"\r", b"\n"))
-                start = stream.read(1 << 16)
-        return copy
-
-
 def _verified(scratch: Scratch, content: CsvContent) -> tuple[list[int], list[int]] | None:
     """Count values and misfits by column and note the bad lines; None: the file needs mending."""
-    fits = content.fitted({column.name: column.type for column in content.columns}).fits
-    width = len(content.columns)
-    asked = [f"count(c{i})" for i in range(width)]
-    for column in content.columns:
-        bad = _doubt(content, f"c{len(asked) - width}", column, fits[column.name].bad)
-        asked.append("0" if bad is None else f"count(*) FILTER (WHERE {bad})")
     table, scans = "load_rejects", "load_scans"
     scratch.execute(f"DROP TABLE IF EXISTS {table}; DROP TABLE IF EXISTS {scans}")
     extra = f"store_rejects=true, rejects_table='{table}', rejects_scan='{scans}', rejects_limit=0"
     try:
-        sql = f"SELECT count(*), {', '.join(asked)} FROM {content.relation(extra)}"
-        found = [number for number in scratch.fetchall(sql)[0] if isinstance(number, int)]
+        values, bad = _counted(scratch, content, 0, content.relation(extra))
     except CrannogError as error:
         if "state machine" in error.message or "invalid state" in error.message:
             return None
@@ -180,7 +177,25 @@ def _verified(scratch: Scratch, content: CsvContent) -> tuple[list[int], list[in
         return _verified(scratch, content)
     if kinds:
         _note_rejects(scratch, content, table)
-    return found[1 : width + 1], found[width + 1 :]
+    for first in range(AT_ONCE, len(content.columns), AT_ONCE):
+        more = _counted(scratch, content, first, content.relation())
+        values, bad = values + more[0], bad + more[1]
+    return values, bad
+
+
+def _counted(
+    scratch: Scratch, content: CsvContent, first: int, relation: str
+) -> tuple[list[int], list[int]]:
+    """Count values and misfits of some columns: DuckDB plans too many at once slowly."""
+    part = content.columns[first : first + AT_ONCE]
+    fits = content.fitted({column.name: column.type for column in part}).fits
+    asked = [f"count(c{i})" for i in range(first, first + len(part))]
+    for i, column in enumerate(part, start=first):
+        bad = _doubt(content, f"c{i}", column, fits[column.name].bad)
+        asked.append("0" if bad is None else f"count(*) FILTER (WHERE {bad})")
+    row = scratch.fetchall(f"SELECT {', '.join(asked)} FROM {relation}")[0]
+    found = [int(str(number)) for number in row]
+    return found[: len(part)], found[len(part) :]
 
 
 def _bad(content: CsvContent, i: int, kind: str) -> str | None:
@@ -226,22 +241,25 @@ def _reason(message: str) -> str:
     return message.strip().split("\n")[0].rstrip(".")
 
 
-def _mend(desk: Desk, content: CsvContent) -> None:
+def _mend(desk: Desk, spooled: Spooled, content: CsvContent) -> None:
     """Copy the file without the lines whose quotes or encoding break the reading of others."""
     copy = desk.spool.new(".csv")
     starts, shifts = content.moved
-    content.rejects.clear()
     content.skipped = set()
     line = 1
     with Path(content.path).open("rb") as stream, Path(copy).open("wb") as target:
         if stream.read(3) != b"\xef\xbb\xbf":
             stream.seek(0)
+        first = True
         for record in records(stream, content.dialect):
             if record.error is not None:
-                content.rejects.add(record.line, record.error, shown(record.raw))
+                if first and desk.header is not False:
+                    raise _bad_header(spooled, content, record)
+                content.rejects.add(record.line + content.above, record.error, shown(record.raw))
                 continue
             if record.blank and content.dialect.columns > 1:
                 continue
+            first = False
             if record.line - line != (shifts[-1] if shifts else 0):
                 starts.append(line)
                 shifts.append(record.line - line)
@@ -249,6 +267,16 @@ def _mend(desk: Desk, content: CsvContent) -> None:
             target.write(kept)
             line += kept.count(b"\n")
     content.path = copy
+
+
+def _bad_header(spooled: Spooled, content: CsvContent, record: Record) -> CrannogError:
+    return CrannogError(
+        "bad_header",
+        f"the first line of {spooled.source.shown!r} cannot be read: {record.error}",
+        file=spooled.source.shown,
+        line=record.line + content.above,
+        hint="write the file as UTF-8; if it has no header, give --header false",
+    )
 
 
 def _settle(desk: Desk, content: CsvContent, values: list[int], bad: list[int]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
 from crannog.engine.load.content import Desk
 from crannog.engine.load.fit import Formats, storable
-from crannog.engine.load.records import Dialect
+from crannog.engine.load.records import Dialect, records
 from crannog.engine.load.spool import Spooled, file_literal
 from crannog.errors import CrannogError
 from crannog.names import literal
@@ -19,11 +20,16 @@ SAMPLE = 20_480
 
 @dataclass(frozen=True, slots=True)
 class Sniffed:
-    """Hold a file's dialect, its columns with the types of a sample, and its date formats."""
+    """Hold a file's dialect, its columns with the types of a sample, and its date formats.
+
+    Args:
+        preamble: lines above the header that are no part of the table.
+    """
 
     dialect: Dialect
     columns: tuple[tuple[str, str], ...]
     formats: Formats
+    preamble: int = 0
 
 
 def sniff(desk: Desk, spooled: Spooled, path: str, form: str) -> Sniffed:
@@ -39,7 +45,7 @@ def sniff(desk: Desk, spooled: Spooled, path: str, form: str) -> Sniffed:
     quotes = _quotes(path, str(found["Delimiter"]))
     if found["Quote"] != '"' and quotes is not None:
         # One stray quote in the sample, and DuckDB would rather have others, or none.
-        found = _sniffed(desk, spooled, path, str(found["Delimiter"]), header, quotes)
+        found = _without_stray_quotes(desk, spooled, path, found, quotes)
     columns = _columns(found)
     if not header:
         columns = _named_by_position(desk, columns)
@@ -53,7 +59,39 @@ def sniff(desk: Desk, spooled: Spooled, path: str, form: str) -> Sniffed:
         columns=len(columns),
     )
     formats = Formats(_format(found["DateFormat"]), _format(found["TimestampFormat"]))
-    return Sniffed(dialect, columns, formats)
+    preamble = 0
+    if len(columns) == 1 and desk.header is None:
+        preamble = _preamble(desk, path, delimiter)
+    return Sniffed(dialect, columns, formats, preamble)
+
+
+def _without_stray_quotes(
+    desk: Desk, spooled: Spooled, path: str, found: dict[str, object], quotes: tuple[str, str]
+) -> dict[str, object]:
+    """Sniff a sample again, without its lines in which quotes are not balanced."""
+    delimiter, header = str(found["Delimiter"]), bool(found["HasHeader"])
+    dialect = Dialect(delimiter, *quotes, header=header, columns=2)
+    sample = desk.spool.new(".csv")
+    with Path(path).open("rb") as stream, Path(sample).open("wb") as target:
+        good = (record for record in records(stream, dialect) if record.error is None)
+        for record in islice(good, SAMPLE):
+            target.write(record.raw.rstrip(b"\r\n") + b"\n")
+    try:
+        return _sniffed(desk, spooled, sample, delimiter, header, quotes)
+    except CrannogError:
+        return {**found, "Quote": quotes[0], "Escape": quotes[1]}
+
+
+def _preamble(desk: Desk, path: str, delimiter: str | None) -> int:
+    """Count the lines above a header that has more columns than they have."""
+    given = "" if delimiter is None else f", delim={literal(delimiter)}"
+    asked = f"sniff_csv({file_literal(path)}, sample_size={SAMPLE}, compression='none'{given})"
+    try:
+        rows = desk.scratch.fetchall(f"SELECT SkipRows, len(Columns), HasHeader FROM {asked}")
+    except CrannogError:
+        return 0
+    skip, columns, header = rows[0]
+    return int(str(skip)) if header and int(str(columns)) > 1 else 0
 
 
 def _sniffed(

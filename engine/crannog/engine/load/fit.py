@@ -90,7 +90,8 @@ def _from_text(text: str, kind: Type, formats: Formats) -> tuple[str, str | None
         case Scalar("TIMESTAMP"):
             return _timestamp(text, formats)
         case Scalar(name) if name == TIMESTAMPTZ:
-            return plain, f"(NOT isfinite({plain}) OR {_finer(text)})"
+            loses = f"(NOT isfinite({plain}) OR {_finer(text)} OR {_undated(text)})"
+            return plain, loses
         case Scalar("TIME"):
             shape = "\\s*\\d{1,2}:\\d{2}(:\\d{2}(\\.\\d{1,6}0*)?)?\\s*"
             return plain, f"NOT regexp_full_match({text}, '{shape}')"
@@ -110,6 +111,11 @@ def _loses_digits(text: str, value: str) -> str:
     return f"(contains({text}, '_') OR ({endless}) OR ({long}))"
 
 
+def _undated(text: str) -> str:
+    """Say when a text is no usual date: DuckDB reads `1 2 3` and `epoch` too."""
+    return f"NOT regexp_matches({text}, '^\\s*\\d{{4,6}}[-/]\\d{{1,2}}[-/]\\d')"
+
+
 def _finer(text: str) -> str:
     """Say when a time has more digits than a microsecond."""
     return f"regexp_matches({text}, '\\.\\d{{6}}\\d*[1-9]')"
@@ -118,7 +124,7 @@ def _finer(text: str) -> str:
 def _date(text: str, formats: Formats) -> tuple[str, str]:
     plain = f"TRY_CAST({text} AS DATE)"
     has_time = f"CAST({plain} AS TIMESTAMP) IS DISTINCT FROM TRY_CAST({text} AS TIMESTAMP)"
-    loses = f"(NOT isfinite({plain}) OR {has_time})"
+    loses = f"(NOT isfinite({plain}) OR {has_time} OR {_undated(text)})"
     if formats.date is None:
         return plain, loses
     read = f"CAST(try_strptime({text}, {literal(formats.date)}) AS DATE)"
@@ -129,7 +135,8 @@ def _date(text: str, formats: Formats) -> tuple[str, str]:
 def _timestamp(text: str, formats: Formats) -> tuple[str, str]:
     plain = f"TRY_CAST({text} AS TIMESTAMP)"
     zoned = f"CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP)"
-    loses = f"(NOT isfinite({plain}) OR {zoned} IS DISTINCT FROM {plain} OR {_finer(text)})"
+    other = f"{zoned} IS DISTINCT FROM {plain}"
+    loses = f"(NOT isfinite({plain}) OR {other} OR {_finer(text)} OR {_undated(text)})"
     reads = [
         f"CAST(try_strptime({text}, {literal(each)}) AS TIMESTAMP)"
         for each in (formats.timestamp, formats.date)

@@ -36,6 +36,7 @@ class JsonContent:
 
     Args:
         layout: `newline_delimited`, `array` or `unstructured`.
+        copy: where the copy without broken lines lies once there is one.
         sampled: read with all of DuckDB's own inference: keys that differ only by case need it.
         removed: lines of the file that its copy does not have, ascending.
     """
@@ -43,6 +44,7 @@ class JsonContent:
     path: str
     layout: str
     rejects: RejectLog
+    copy: str
     columns: tuple[FileColumn, ...] = ()
     sampled: bool = False
     longest: int | None = None
@@ -118,6 +120,22 @@ class JsonContent:
                 if line.strip():
                     yield number, line
 
+    def mend(self) -> bool:
+        """Leave out the lines that are no JSON objects; False where that changes nothing."""
+        if self.layout != "newline_delimited" or self.path == self.copy:
+            return False
+        self.rejects.reopen()
+        with Path(self.path).open("rb") as stream, Path(self.copy).open("wb") as target:
+            for number, line in enumerate(stream, start=1):
+                reason = _wrong(line) if line.strip() else None
+                if reason is None:
+                    target.write(line)
+                else:
+                    self.rejects.add(number, reason, shown(line))
+                    self.removed.append(number)
+        self.path = self.copy
+        return bool(self.removed)
+
     def lines(self) -> str | None:
         """Return a path of a file with each row's line; None: a row's number is its line."""
         if self.layout != "newline_delimited":
@@ -131,16 +149,21 @@ class JsonContent:
 def open_json(desk: Desk, spooled: Spooled, path: str, form: str) -> JsonContent:
     """Open a JSON file (`form` json: an array or lines; ndjson: lines) and check all of it."""
     layout = json_layout(path) if form == "json" else "newline_delimited"
-    content = JsonContent(path, layout, desk.log())
+    content = JsonContent(path, layout, desk.log(), desk.spool.new(".ndjson"))
     try:
-        found = _described(desk.scratch, content)
+        _look(desk, content)
     except CrannogError as error:
         if error.code == "bad_json":
             raise
-        if layout != "newline_delimited":
+        if not content.mend():
             raise _broken(spooled, path, error) from error
-        _mend(desk, content)
-        found = _described(desk.scratch, content)
+        _look(desk, content)
+    return content
+
+
+def _look(desk: Desk, content: JsonContent) -> None:
+    """Find the columns and check their types."""
+    found = _described(desk.scratch, content)
     folded = [name.lower() for name, _ in found]
     content.sampled = len(set(_keys(desk.scratch, content, folded))) != len(folded)
     content.columns = tuple(
@@ -154,7 +177,6 @@ def open_json(desk: Desk, spooled: Spooled, path: str, form: str) -> JsonContent
     )
     if not content.sampled:
         _settle(desk.scratch, content)
-    return content
 
 
 def _settle(scratch: Scratch, content: JsonContent) -> None:
@@ -286,6 +308,8 @@ def _keys(scratch: Scratch, content: JsonContent, folded: list[str]) -> list[str
 def _broken(spooled: Spooled, path: str, error: CrannogError) -> CrannogError:
     """Say where a JSON document is broken."""
     line, said = None, error.message
+    if "expected records" in said:
+        said = "it holds values that are no objects"
     if Path(path).stat().st_size <= SMALL:
         try:
             json.loads(Path(path).read_bytes())
@@ -293,7 +317,7 @@ def _broken(spooled: Spooled, path: str, error: CrannogError) -> CrannogError:
             said = "it is not UTF-8"
         except json.JSONDecodeError as found:
             line, said = found.lineno, f"{found.msg} (column {found.colno})"
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
     return CrannogError(
         "bad_json",
@@ -304,31 +328,31 @@ def _broken(spooled: Spooled, path: str, error: CrannogError) -> CrannogError:
     )
 
 
-def _mend(desk: Desk, content: JsonContent) -> None:
-    """Copy the file without the lines that are no JSON objects."""
-    copy = desk.spool.new(".ndjson")
-    with Path(content.path).open("rb") as stream, Path(copy).open("wb") as target:
-        for number, line in enumerate(stream, start=1):
-            reason = _wrong(line) if line.strip() else None
-            if reason is None:
-                target.write(line)
-            else:
-                content.rejects.add(number, reason, shown(line))
-                content.removed.append(number)
-    content.path = copy
-
-
 def _wrong(line: bytes) -> str | None:
     try:
         text = line.decode("utf-8-sig")
-        found = json.loads(text, parse_constant=_no_constant)
+        found = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique)
     except UnicodeDecodeError as error:
         return f"not UTF-8 (byte 0x{line[error.start]:02x})"
     except json.JSONDecodeError as error:
         return f"broken JSON: {error.msg} (column {error.colno})"
     except (ValueError, RecursionError) as error:
         return f"broken JSON: {error}"
+    if "\\u" in text:
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return "broken JSON: half of a surrogate pair"
     return None if isinstance(found, dict) else "no JSON object"
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise ValueError(f"key {quote(twice)} stands twice in an object")
+    return found
 
 
 def _no_constant(text: str) -> object:

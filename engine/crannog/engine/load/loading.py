@@ -23,6 +23,7 @@ from crannog.engine.load.json_content import open_json
 from crannog.engine.load.options import LoadOptions, LoadResult
 from crannog.engine.load.parquet_content import open_parquet
 from crannog.engine.load.publication import Publication
+from crannog.engine.load.recode import as_utf8_lines
 from crannog.engine.load.sources import Missing, Source, find_sources
 from crannog.engine.load.spool import Spool, spool
 from crannog.engine.load.target import Target, find_target
@@ -249,6 +250,8 @@ class _Load:
         )
         path = self.space.unpack(spooled)
         form = format_of(spooled, path, self.options.format)
+        if form != "parquet":
+            path = as_utf8_lines(self.space, path, task.shown)
         if form != "parquet" and not first_bytes(path).strip(b"\xef\xbb\xbf \t\r\n"):
             content: Content = Nothing(desk.log())
         elif form in ("csv", "tsv"):

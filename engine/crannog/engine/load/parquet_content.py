@@ -38,6 +38,10 @@ class ParquetContent:
         """A row's number is its line."""
         return None
 
+    def mend(self) -> bool:
+        """A Parquet file is whole, or it cannot be read."""
+        return False
+
 
 def open_parquet(desk: Desk, spooled: Spooled, path: str) -> ParquetContent:
     """Open a Parquet file."""

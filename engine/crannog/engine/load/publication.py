@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from crannog.catalog.delta_log import DataFile, stage
@@ -221,7 +222,7 @@ class Publication:
     def _write_task(self, written: Written, task: Task) -> None:
         try:
             with watched(self.scratch, task.shown, self.tell):
-                self._write_rows(written, task)
+                task.mending(partial(self._write_rows, written, task))
             assert task.spooled is not None
             task.spooled.check()
         except Interrupted:
@@ -240,7 +241,7 @@ class Publication:
         log = content.rejects
         log.reset()
         reject(self.scratch, content, selected.bad, log.add)
-        log.close()
+        log.flush()
         task.rejected, task.reject_path = log.count, log.path if log.count else None
         if keyed is not None:
             task.rows = keyed.gather(self.space, task, selected.good)
@@ -368,6 +369,15 @@ def replace_pin(written: Target, now: Target) -> Target:
 
 
 def _empty(task: Task, table: TableName) -> CrannogError:
+    assert task.content is not None
+    first = task.content.rejects.first
+    if first is not None:
+        return CrannogError(
+            "nothing_readable",
+            f"no line of {task.shown!r} can be read: {first[1]}",
+            file=task.shown,
+            line=first[0],
+        )
     return CrannogError(
         "empty_file",
         f"{task.shown!r} does not say which columns {table} has: there is nothing in it",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from crannog.catalog.delta_log import DataFile
 from crannog.engine.load.content import Content, FileColumn, misfits
 from crannog.engine.load.options import FileResult, Status
 from crannog.engine.load.spool import Spooled
 from crannog.engine.scratch import Scratch
-from crannog.errors import CrannogError
+from crannog.errors import CrannogError, Interrupted
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -69,13 +73,25 @@ class Task:
         asked = {self.names[key].name: kind for key, kind in types.items() if key in self.names}
         missing = {n: kind for n, kind in asked.items() if (n, kind) not in self.counts}
         if missing:
-            found = misfits(scratch, self.content, missing)
+            found = self.mending(partial(misfits, scratch, self.content, missing))
             self.counts.update({(n, kind): found.get(n, 0) for n, kind in missing.items()})
         return {
             key: number
             for key, kind in types.items()
             if key in self.names and (number := self.counts[self.names[key].name, kind])
         }
+
+    def mending(self, step: Callable[[], T]) -> T:
+        """Do a step that reads the file; where lines break it, do it again without those."""
+        assert self.content is not None
+        try:
+            return step()
+        except Interrupted:
+            raise
+        except CrannogError:
+            if not self.content.mend():
+                raise
+            return step()
 
     def result(self) -> FileResult:
         """Return what is told of the file."""
