@@ -82,6 +82,31 @@ def test_a_plan_ends_with_what_it_did_not_do(crannog, shop):
     )
 
 
+def test_a_plan_shows_which_models_have_another_text_and_will_be_tested(crannog, shop):
+    model = shop / "models" / "marts" / "daily_revenue.sql"
+    model.write_text(model.read_text().replace('"revenue >= 0"', '"revenue > 0"'))
+    out = " ".join(crannog("plan", cwd=shop).out.split())
+    assert "= marts.daily_revenue skip only the text" in out
+    assert "a build runs its tests" in out
+    assert "staging.orders" not in out
+
+
+def test_what_needs_a_loaded_table_is_selected_by_the_table(crannog, shop):
+    model = shop / "models" / "marts" / "late.sql"
+    crannog("sql", "CREATE TABLE raw.visits AS SELECT 1 AS n", cwd=shop)
+    model.write_text("SELECT n FROM raw.visits")
+    crannog("build", "raw.visits+", cwd=shop)
+    for _ in ("after a build", "and where nothing has changed"):
+        names = [
+            one["name"]
+            for one in crannog("plan", "raw.visits+", "--json", cwd=shop).json()["models"]
+        ]
+        assert names == ["marts.late"]
+        crannog("build", cwd=shop)
+    refused = crannog("plan", "raw.visits", cwd=shop, code=2).err
+    assert "raw.visits+ selects the models that need it" in refused
+
+
 def test_check_tells_by_its_exit_code_whether_there_is_something_to_do(crannog, shop):
     crannog("plan", "--check", cwd=shop)
     model = shop / "models" / "marts" / "daily_revenue.sql"

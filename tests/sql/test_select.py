@@ -9,7 +9,7 @@ from crannog.sql.select import Selectable, select
 
 NEEDS = {
     "ref.countries": [],
-    "staging.orders": [],
+    "staging.orders": ["raw.orders"],
     "staging.customers": ["ref.countries"],
     "marts.daily": ["staging.orders"],
     "marts.ltv": ["staging.orders", "staging.customers"],
@@ -50,6 +50,7 @@ def picked(*selections, exclude=()):
         ("report", ["main.report"]),
         ("+marts.daily", ["marts.daily", "staging.orders"]),
         ("staging.orders+", ["main.report", "marts.daily", "marts.ltv", "staging.orders"]),
+        ("raw.orders+", ["main.report", "marts.daily", "marts.ltv", "staging.orders"]),
         ("+marts.daily+", ["main.report", "marts.daily", "staging.orders"]),
         ("+marts.ltv", ["marts.ltv", "ref.countries", "staging.customers", "staging.orders"]),
         ("marts.*", ["marts.daily", "marts.ltv"]),
@@ -88,6 +89,8 @@ def test_no_selection_is_all_and_several_are_added_up():
         ("mart.*", 'did you mean "marts.*"?'),
         ("tag:financ", 'did you mean "finance"?'),
         ("path:models/mart", 'did you mean "models/marts"?'),
+        ("raw.orders", "raw.orders+ selects the models that need it"),
+        ("raw.order+", 'did you mean "staging.orders"?'),
         ("tags:finance", 'did you mean "tag"?'),
         ("state:broken", "known is state:failed"),
         ("tag:", None),

@@ -177,6 +177,8 @@ def _model_plan(compiled: Compiled, key: str, decision: Decision) -> ModelPlan:
     because = decision.because
     if decision.action == "skip" and node.text_changed:
         because = f"only the text of {node.facts.path} changed, not what it means"
+        if node.facts.tests or node.facts.warn:
+            because += "; a build runs its tests"
     return ModelPlan(
         name=node.facts.name,
         kind=node.kind,

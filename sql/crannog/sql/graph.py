@@ -6,13 +6,15 @@ from collections.abc import Collection, Iterable, Mapping
 
 
 class Graph:
-    """Hold which name needs which; names that are needed and have no entry are left out.
+    """Hold which name needs which; names that are needed and have no entry have only `readers`.
 
     >>> graph = Graph({'c': ['b'], 'b': ['a'], 'a': [], 'd': ['a']})
     >>> graph.order()
     ['a', 'b', 'c', 'd']
     >>> sorted(graph.downstream(['b'])), sorted(graph.upstream(['b']))
     (['b', 'c'], ['a', 'b'])
+    >>> Graph({'b': ['raw'], 'c': ['b']}).readers('raw')
+    ('b',)
     """
 
     def __init__(self, needs: Mapping[str, Collection[str]]) -> None:
@@ -21,10 +23,12 @@ class Graph:
             for name, needed in needs.items()
         }
         users: dict[str, list[str]] = {name: [] for name in needs}
-        for name, needed in self._needs.items():
-            for need in needed:
-                users[need].append(name)
+        readers: dict[str, list[str]] = {}
+        for name, needed in needs.items():
+            for need in dict.fromkeys(needed):
+                (users[need] if need in users else readers.setdefault(need, [])).append(name)
         self._users = {name: tuple(used) for name, used in users.items()}
+        self._readers = {name: tuple(used) for name, used in readers.items()}
 
     def __contains__(self, name: str) -> bool:
         return name in self._needs
@@ -36,6 +40,10 @@ class Graph:
     def users(self, name: str) -> tuple[str, ...]:
         """Return what needs a name itself."""
         return self._users[name]
+
+    def readers(self, name: str) -> tuple[str, ...]:
+        """Return what needs a name that has no entry itself."""
+        return self._readers.get(name, ())
 
     def upstream(self, names: Iterable[str]) -> set[str]:
         """Return these names and all that they need."""

@@ -113,7 +113,7 @@ class _Picker:
             return self._by_tag(text, term.value)
         if term.method == "path":
             return self._by_path(text, term.value)
-        return self._by_name(text, term.value)
+        return self._by_name(text, term)
 
     def _by_tag(self, text: str, tag: str) -> set[str]:
         found = {key for key, node in self.nodes.items() if tag in node.tags}
@@ -138,7 +138,8 @@ class _Picker:
             raise _unknown(text, f'no model lies at "{path}"', did_you_mean(wanted, sorted(paths)))
         return found
 
-    def _by_name(self, text: str, name: str) -> set[str]:
+    def _by_name(self, text: str, term: Term) -> set[str]:
+        name = term.value
         if "*" in name:
             pattern = name.lower() if "." in name else f"main.{name.lower()}"
             if name == "*":
@@ -152,9 +153,15 @@ class _Picker:
             key = TableName.parse(name).key
         except CrannogError as error:
             raise _unknown(text, error.message, error.hint) from None
-        if key not in self.nodes:
+        if key in self.nodes:
+            return {key}
+        readers = self.graph.readers(key)
+        if not readers:
             raise _unknown(text, f'there is no model "{name}"', self._guess(name))
-        return {key}
+        if not term.downstream:
+            message = f'"{name}" is a table that no model of this project makes'
+            raise _unknown(text, message, f"{name}+ selects the models that need it")
+        return set(readers)
 
     def _guess(self, name: str) -> str | None:
         bare = name.rsplit(".", 1)[-1].lower()

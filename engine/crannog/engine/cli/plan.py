@@ -37,7 +37,7 @@ def selection_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "select", nargs="*", metavar="SELECT",
         help="NAME, +NAME (and what it needs), NAME+ (and what needs it), SCHEMA.*, path:FOLDER, "
-        "tag:TAG, changed (default: all)",
+        "tag:TAG, changed, state:failed (default: all)",
     )  # fmt: skip
     parser.add_argument(
         "--exclude", action="append", default=[], metavar="SELECT", help="leave these out"
@@ -95,7 +95,9 @@ def _mark(model: ModelPlan) -> str:
 
 def _worth_a_line(model: ModelPlan) -> bool:
     """A skip is told only where somebody may wonder why."""
-    return model.action != "skip" or any(one.old != one.new for one in model.inputs)
+    from crannog.engine.plan import UNCHANGED
+
+    return model.action != "skip" or model.because != UNCHANGED
 
 
 def _sizes(model: ModelPlan) -> list[str]:
