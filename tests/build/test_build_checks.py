@@ -29,6 +29,17 @@ def test_a_failing_test_publishes_nothing_and_blocks_what_needs_the_model(failin
     assert result.headline.startswith("nothing was published: main @ ")
 
 
+def test_a_wide_failing_row_shows_the_column_that_is_tested(shop):
+    wide = ", ".join(f"1 AS c{n}" for n in range(30))
+    shop.model(
+        "marts.wide", f'-- model:\n-- tests = ["not_null(last)"]\nSELECT {wide}, NULL AS last'
+    )
+    assert shop.build().error.message == (
+        "1 row fails the test not_null(last) of marts.wide\n"
+        "  c0 = 1, c1 = 1, c2 = 1, c3 = 1, c4 = 1, last = NULL, ..."
+    )
+
+
 def test_failing_rows_are_kept_where_the_message_says(failing, ask):
     result = failing.build()
     [test] = ask.of(result, "staging.orders").tests

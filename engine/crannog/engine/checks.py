@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 KEPT_ROWS = 1_000
 SHOWN_ROWS = 5
+SHOWN_COLUMNS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +255,9 @@ def _failed(
     kept: str | None,
 ) -> TestsFailed:
     rows = "1 row fails" if count == 1 else f"{count:,} rows fail"
-    shown = [", ".join(f"{n} = {v}" for n, v in zip(columns, r, strict=True)) for r in sample]
+    telling = telling_columns(columns, check.test)
+    rest = ", ..." if len(telling) < len(columns) else ""
+    shown = [", ".join(f"{columns[at]} = {r[at]}" for at in telling) + rest for r in sample]
     more = [f"... {count - len(sample):,} more"] if count > len(sample) else []
     lines = "".join(f"\n  {line}" for line in (*shown, *more))
     hint = None
@@ -267,6 +271,18 @@ def _failed(
         file=check.file,
         line=check.line,
     )
+
+
+def telling_columns(columns: Sequence[str], test: str) -> list[int]:
+    """Return which columns of a failing row to show: those that the test names, and the first few.
+
+    >>> telling_columns(["id", *"abcdefgh"], "not_null(h)")
+    [0, 1, 2, 3, 4, 8]
+    """
+    words = {word.lower() for word in re.findall(r"\w+", test)}
+    named = [at for at, name in enumerate(columns) if name.lower() in words]
+    order = dict.fromkeys([*named, *range(len(columns))])
+    return sorted(list(order)[: max(SHOWN_COLUMNS, len(named))])
 
 
 def _outcome(

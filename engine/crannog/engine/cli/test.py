@@ -44,7 +44,11 @@ def test_lines(test: TestResult, output: Output) -> list[str]:
     place = "" if test.file is None else f"  {test.file}" + (f":{test.line}" if test.line else "")
     lines = [f"{paint(test.status)}  {test.model}: {test.test}{found}{place}"]
     if test.columns and test.sample:
-        sample = table_lines(test.columns, test.sample)
+        from crannog.engine.checks import telling_columns
+
+        telling = telling_columns(test.columns, test.test)
+        rows = [[row[at] for at in telling] for row in test.sample]
+        sample = table_lines([test.columns[at] for at in telling], rows)
         lines += [f"    {line}" for line in sample]
         if test.failing_rows and test.failing_rows > len(test.sample):
             lines.append(f"    ... {test.failing_rows - len(test.sample):,} more")
