@@ -102,6 +102,14 @@ def test_a_session_loads_plans_builds_and_tests(project: Session, tmp_path: Path
         project.load("raw.more", tmp_path / "not_there.csv")
 
 
+def test_a_list_passed_for_a_selection_is_told(project: Session) -> None:
+    names: list[str] = ["marts.m", "ref"]
+    with pytest.raises(UsageError) as caught:
+        project.plan(names)  # type: ignore[arg-type]
+    assert caught.value.hint == 'give several as plan("a", "b"), or plan(*names)'
+    assert [model.name for model in project.plan(*names, exclude="ref").models] == ["marts.m"]
+
+
 def test_models_need_a_project(tmp_path: Path) -> None:
     with connect(tmp_path / "lake") as session, pytest.raises(UsageError) as caught:
         session.build()

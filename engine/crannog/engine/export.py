@@ -101,10 +101,7 @@ def export(
 def _kind_of(path: str, *, single: bool) -> str:
     if not single or _is_folder(path):
         return "parquet"
-    found = format_of(path)
-    if found not in EXPORT_FORMATS:
-        raise UsageError("unknown_format", f"{path!r} names no format for export")
-    return found
+    return format_of(path, EXPORT_FORMATS)
 
 
 def _is_folder(path: str) -> bool:

@@ -186,7 +186,7 @@ class Session:
         made = plan(
             self._in_project(),
             self.settings,
-            Selection(tuple(select), tuple(exclude)),
+            Selection.of(select, exclude),
             full=full,
             prune=prune,
             listener=listener or ignore,
@@ -209,7 +209,7 @@ class Session:
         built = build(
             self._in_project(),
             self.settings,
-            Selection(tuple(select), tuple(exclude)),
+            Selection.of(select, exclude),
             options or BuildOptions(),
             listener=listener or ignore,
             author=self.user,
@@ -228,7 +228,7 @@ class Session:
         from crannog.engine.plan import ignore
         from crannog.engine.steps import Selection
 
-        selection = Selection(tuple(select), tuple(exclude))
+        selection = Selection.of(select, exclude)
         found = run_tests(self._in_project(), self.settings, selection, listener=listener or ignore)
         found.raise_errors()
         return found

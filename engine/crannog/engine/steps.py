@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from crannog.errors import ConflictError, CrannogError, Interrupted, TestsFailed, UsageError
@@ -331,6 +331,21 @@ class Selection:
 
     include: tuple[str, ...] = field(default=())
     exclude: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def of(cls, include: Sequence[str], exclude: Sequence[str]) -> Selection:
+        """Return what was asked for in Python, where a list is easily passed for a text."""
+        if isinstance(exclude, str):
+            exclude = (exclude,)
+        given: list[object] = [*include, *exclude]
+        wrong = next((each for each in given if not isinstance(each, str)), None)
+        if wrong is not None:
+            raise UsageError(
+                "unknown_selection",
+                f"{wrong!r}: a selection is a text, not {type(wrong).__name__}",
+                hint='give several as plan("a", "b"), or plan(*names)',
+            )
+        return cls(tuple(include), tuple(exclude))
 
     @property
     def everything(self) -> bool:

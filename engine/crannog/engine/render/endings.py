@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from crannog.errors import UsageError
 
 TEXT_FORMATS = ("csv", "tsv", "json", "ndjson", "markdown", "html")
@@ -15,8 +17,8 @@ _ENDINGS = {
 }  # fmt: skip
 
 
-def format_of(path: str) -> str:
-    """Return the format that a file's ending names.
+def format_of(path: str, formats: Sequence[str] = FORMATS) -> str:
+    """Return the format that a file's ending names, of those that there are.
 
     >>> format_of("out/a.CSV"), format_of("a.parquet")
     ('csv', 'parquet')
@@ -25,10 +27,10 @@ def format_of(path: str) -> str:
 
     ending = "." + path.rsplit("/", 1)[-1].rpartition(".")[2].lower()
     found = _ENDINGS.get(ending)
-    if found is None:
+    if found is None or found not in formats:
         raise UsageError(
             "unknown_format",
             f"the ending of {path!r} names no format",
-            hint=did_you_mean(ending, _ENDINGS) or f"use --format: {', '.join(FORMATS)}",
+            hint=did_you_mean(ending, _ENDINGS) or f"use --format: {', '.join(formats)}",
         )
     return found
