@@ -208,3 +208,31 @@ def test_a_named_pipe_is_read_like_the_standard_input(load, tmp_path, rows):
 def test_no_lake_is_made_where_there_is_nothing_to_load(load, tmp_path):
     assert load("t", f"{tmp_path}/nothing/*.csv").errors[0].code == "no_files"
     assert not (tmp_path / "lake").exists()
+
+
+def test_unpacked_content_goes_away_and_comes_back(load, file, rows, monkeypatch):
+    from crannog.engine.load import spool
+
+    monkeypatch.setattr(spool, "MOST_UNPACKED", 0)
+    paths = [file(f"{i}.csv.gz", gzip.compress(f"a,b\n{i},x\nbad\n".encode())) for i in range(3)]
+    paths.append(file("last.csv.gz", gzip.compress(b"a\n2.5\n")))
+    result = load("t", *paths, origin=True)
+    assert (result.rows, result.rejected) == (4, 3)
+    assert rows("SELECT a, _line FROM t ORDER BY a") == [(0, 2), (1, 2), (2, 2), (2.5, 2)]
+
+
+def test_files_that_are_known_need_no_database(crannog, file, tmp_path):
+    words = ("load", "t", file("a.csv", CSV), "--lake", tmp_path / "lake")
+    crannog(*words)
+    script = tmp_path / "known.py"
+    script.write_text(
+        "import sys\nfrom crannog.engine.cli.main import main\n"
+        f"code = main({[str(word) for word in words]!r})\n"
+        "heavy = {'duckdb', 'pyarrow', 'sqlglot', 'deltalake', 'fsspec'} & set(sys.modules)\n"
+        "print(sorted(heavy))\nsys.exit(code)\n"
+    )
+    import subprocess
+    import sys
+
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout

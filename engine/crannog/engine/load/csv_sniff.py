@@ -74,8 +74,7 @@ def _without_stray_quotes(
     sample = desk.spool.new(".csv")
     with Path(path).open("rb") as stream, Path(sample).open("wb") as target:
         good = (record for record in records(stream, dialect) if record.error is None)
-        for record in islice(good, SAMPLE):
-            target.write(record.raw.rstrip(b"\r\n") + b"\n")
+        target.writelines(r.raw.rstrip(b"\r\n") + b"\n" for r in islice(good, SAMPLE))
     try:
         return _sniffed(desk, spooled, sample, delimiter, header, quotes)
     except CrannogError:

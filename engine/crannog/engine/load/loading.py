@@ -25,7 +25,7 @@ from crannog.engine.load.parquet_content import open_parquet
 from crannog.engine.load.publication import Publication
 from crannog.engine.load.recode import as_utf8_lines
 from crannog.engine.load.sources import Missing, Source, find_sources
-from crannog.engine.load.spool import Spool, spool
+from crannog.engine.load.spool import Spool, Spooled, spool
 from crannog.engine.load.target import Target, find_target
 from crannog.engine.load.task import Task, good
 from crannog.errors import CrannogError, Interrupted, UsageError
@@ -43,12 +43,13 @@ class Door:
     """Hold what a load works with.
 
     Args:
+        opened: gives DuckDB, which takes a while to start: a load of known files needs none.
         storage: the `[storage]` table, for URLs.
         project: the project's name.
     """
 
     lake: Lake
-    duck: Duck
+    opened: Callable[[], Duck]
     branch: str
     author: str
     storage: Mapping[str, str] = field(default_factory=dict)
@@ -88,7 +89,7 @@ def load_files(
         return _nothing(name, found, listener or _nobody)
     door = Door(
         lake=session.lake_to_write(create=True),
-        duck=session.duck,
+        opened=lambda: session.duck,
         branch=session.settings.branch,
         author=session.user,
         storage=session.settings.storage,
@@ -130,9 +131,8 @@ def load_through(
     tell: Listener,
 ) -> LoadResult:
     """Load files into a table through an open lake."""
-    with spool(door.storage, door.temp_directory) as space, door.duck.scratch() as scratch:
-        work = _Load(door, table, options, tell, space, scratch)
-        return work.run(found)
+    with spool(door.storage, door.temp_directory) as space:
+        return _Load(door, table, options, tell, space).run(found)
 
 
 def _nobody(event: object) -> None:
@@ -140,31 +140,23 @@ def _nobody(event: object) -> None:
 
 
 class _Load:
-    """Carry one load from its arguments to its commit."""
+    """Carry one load from its files to its commit."""
 
     def __init__(
-        self,
-        door: Door,
-        table: TableName,
-        options: LoadOptions,
-        tell: Listener,
-        space: Spool,
-        scratch: Scratch,
+        self, door: Door, table: TableName, options: LoadOptions, tell: Listener, space: Spool
     ) -> None:
         self.door = door
         self.table = table
         self.options = options
         self.tell = tell
         self.space = space
-        self.scratch = scratch
         self.warnings: list[str] = []
-        self.types = checked_types(options, scratch)
 
     def run(self, found: Sequence[Source | Missing]) -> LoadResult:
-        """Read, write and publish."""
+        """Fetch, and leave out what is known; then read, write and publish the rest."""
         lake = self.door.lake
         state = lake.state(lake.head(self.door.branch).commit)
-        target = find_target(lake, self.door.duck, state, self.table)
+        target = find_target(lake, self.door.opened, state, self.table)
         self.tell(RunStarted("load", len(found)))
         tasks = [self._task(source) for source in found]
         self._once(tasks)
@@ -174,17 +166,14 @@ class _Load:
             options=self.options,
             tasks=tasks,
             space=self.space,
-            scratch=self.scratch,
             warn=self._warn,
             tell=self.tell,
-            types=self.types,
         )
         publication.skip_known(target)
-        for task in tasks:
-            if task.spooled is not None and task.error is None and not task.known:
-                self._attempt(task, partial(self._open, task, target))
-        self._check_types(tasks)
-        commit = publication.publish(target) if good(tasks) else None
+        commit = None
+        if any(task.error is None and not task.known for task in tasks):
+            with self.door.opened().scratch() as scratch:
+                commit = self._publish(publication, target, scratch)
         for done, task in enumerate(tasks, start=1):
             self.tell(_finished(task, done, len(tasks)))
         return LoadResult(
@@ -193,6 +182,29 @@ class _Load:
             files=tuple(task.result() for task in tasks),
             rejected_table=publication.rejected_table if commit is not None else None,
             warnings=tuple(self.warnings),
+        )
+
+    def _publish(self, publication: Publication, target: Target, scratch: Scratch) -> str | None:
+        types = checked_types(self.options, scratch)
+        desk = self._desk(target, scratch, types)
+        for task in publication.tasks:
+            if task.spooled is not None and task.error is None and not task.known:
+                self._attempt(task, partial(self._open, task, desk))
+        self._check_types(publication.tasks)
+        publication.opened, publication.types = scratch, types
+        return publication.publish() if good(publication.tasks) else None
+
+    def _desk(self, target: Target, scratch: Scratch, types: Mapping[str, str]) -> Desk:
+        columns = () if target.pin is None else target.pin.columns
+        return Desk(
+            scratch=scratch,
+            spool=self.space,
+            delimiter=self.options.delimiter,
+            header=self.options.header,
+            null=self.options.null,
+            types=types,
+            known={column.name.lower(): column.type for column in columns},
+            positions=tuple(c.name for c in columns if not c.name.startswith("_")),
         )
 
     def _warn(self, message: str) -> None:
@@ -234,32 +246,14 @@ class _Load:
                     tasks.remove(task)
                 seen.add(task.url)
 
-    def _open(self, task: Task, target: Target) -> None:
+    def _open(self, task: Task, desk: Desk) -> None:
         spooled = task.spooled
         assert spooled is not None
-        columns = () if target.pin is None else target.pin.columns
-        desk = Desk(
-            scratch=self.scratch,
-            spool=self.space,
-            delimiter=self.options.delimiter,
-            header=self.options.header,
-            null=self.options.null,
-            types=self.types,
-            known={column.name.lower(): column.type for column in columns},
-            positions=tuple(c.name for c in columns if not c.name.startswith("_")),
-        )
-        path = self.space.unpack(spooled)
-        form = format_of(spooled, path, self.options.format)
-        if form != "parquet":
-            path = as_utf8_lines(self.space, path, task.shown)
-        if form != "parquet" and not first_bytes(path).strip(b"\xef\xbb\xbf \t\r\n"):
-            content: Content = Nothing(desk.log())
-        elif form in ("csv", "tsv"):
-            content = open_csv(desk, spooled, path, form)
-        elif form == "parquet":
-            content = open_parquet(desk, spooled, path)
-        else:
-            content = open_json(desk, spooled, path, form)
+        with task.unpacking(self.space) as unpacked:
+            path, form = unpacked, format_of(spooled, unpacked, self.options.format)
+            if form != "parquet":
+                path = as_utf8_lines(self.space, path, task.shown)
+            content = _content(desk, spooled, path, form)
         spooled.check()
         task.structured = form in ("csv", "tsv", "parquet")
         task.content = content
@@ -272,6 +266,16 @@ class _Load:
         known = {column.name for content in opened for column in content.columns}
         if opened:
             check_named(self.options, known)
+
+
+def _content(desk: Desk, spooled: Spooled, path: str, form: str) -> Content:
+    if form == "parquet":
+        return open_parquet(desk, spooled, path)
+    if not first_bytes(path).strip(b"\xef\xbb\xbf \t\r\n"):
+        return Nothing(desk.log())
+    if form in ("csv", "tsv"):
+        return open_csv(desk, spooled, path, form)
+    return open_json(desk, spooled, path, form)
 
 
 def _finished(task: Task, done: int, total: int) -> FileFinished:

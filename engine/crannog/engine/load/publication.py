@@ -65,17 +65,23 @@ class Publication:
     options: LoadOptions
     tasks: list[Task]
     space: Spool
-    scratch: Scratch
     warn: Callable[[str], None]
     tell: Listener
     types: Mapping[str, str] = field(default_factory=dict)
     written: Written | None = None
+    opened: Scratch | None = None
     name: str = ""
     rejected_table: str | None = None
     when: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
         self.name = str(self.table)
+
+    @property
+    def scratch(self) -> Scratch:
+        """The scratch database of this load, once it is needed."""
+        assert self.opened is not None
+        return self.opened
 
     @property
     def replacing(self) -> bool:
@@ -113,9 +119,8 @@ class Publication:
         ledger = None if pin is None else pin.ledger
         return find_files(self.door.lake, ledger, [task.url for task in tasks])
 
-    def publish(self, target: Target) -> str | None:
+    def publish(self) -> str | None:
         """Write what is to be loaded and commit it; the id of the commit, or None."""
-        del target
         commit = self.door.lake.publish(
             self.door.branch,
             self._prepare,
@@ -128,7 +133,7 @@ class Publication:
 
     def _prepare(self, head: Head, state: State) -> Changes | None:
         del head
-        target = find_target(self.door.lake, self.door.duck, state, self.table)
+        target = find_target(self.door.lake, self.door.opened, state, self.table)
         self._skip_others(target)
         if not good(self.tasks):
             self._discard()

@@ -19,6 +19,7 @@ from crannog.errors import CrannogError
 from crannog.names import literal
 
 CHUNK = 1 << 20
+MOST_UNPACKED = 4 << 30
 _PACKED = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -66,6 +67,7 @@ class Spool:
         self.folder = folder
         self.storage = storage
         self._made = 0
+        self._unpacked: dict[str, int] = {}
 
     def new(self, ending: str = "") -> str:
         """Return the path of a new file."""
@@ -120,12 +122,12 @@ class Spool:
                 seen(size)
         return Spooled(source, path, size, digest.hexdigest())
 
-    def unpack(self, spooled: Spooled) -> str:
-        """Return the path of the file's unpacked content."""
+    def unpack(self, spooled: Spooled, path: str | None = None) -> str:
+        """Return the path of the file's unpacked content; `path` is where to put that."""
         packed = compression(spooled)
         if packed is None:
             return spooled.path
-        path = self.new()
+        path = path or self.new()
         try:
             with opened(spooled.path, packed) as stream, Path(path).open("wb") as copy:
                 while chunk := stream.read(CHUNK):
@@ -134,7 +136,14 @@ class Spool:
             raise CrannogError(
                 "bad_compression", f"{spooled.source.shown!r} is no whole {packed} file: {error}"
             ) from error
+        self._unpacked[path] = Path(path).stat().st_size
         return path
+
+    def leave(self, path: str) -> None:
+        """Give up unpacked content that can be unpacked again, if there is much of it."""
+        if path in self._unpacked and sum(self._unpacked.values()) > MOST_UNPACKED:
+            Path(path).unlink(missing_ok=True)
+            del self._unpacked[path]
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,11 +31,12 @@ class Target:
     """Hold where rows go.
 
     Args:
+        opened: gives DuckDB, which takes a while to start.
         pin: the table as it stands; None where it is new.
     """
 
     lake: Lake
-    duck: Duck
+    opened: Callable[[], Duck]
     table: TableName
     pin: Pin | None = None
     _id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -68,7 +69,7 @@ class Target:
     def select(self, files: Sequence[DataFile] | None = None, *, positions: bool = False) -> str:
         """Return the SELECT of the table's rows, or of those in some files."""
         assert self.pin is not None
-        return select_files(self.lake, self.pin, files, duck=self.duck, positions=positions)
+        return select_files(self.lake, self.pin, files, duck=self.opened(), positions=positions)
 
     def stored(self, scratch: Scratch, *, forget: bool) -> Stored:
         """Return what can be asked about stored values; `forget`: all of them go."""
@@ -120,7 +121,7 @@ class Target:
         return write_files(scratch, self.lake, select, self.location, schema.columns)
 
 
-def find_target(lake: Lake, duck: Duck, state: State, table: TableName) -> Target:
+def find_target(lake: Lake, opened: Callable[[], Duck], state: State, table: TableName) -> Target:
     """Return the table to load into at a state; some may not be loaded into."""
     if table.schema.lower() in RESERVED_SCHEMAS:
         raise UsageError(
@@ -130,7 +131,7 @@ def find_target(lake: Lake, duck: Duck, state: State, table: TableName) -> Targe
         )
     entry = state.tables.get(table.key)
     if entry is None:
-        return Target(lake, duck, table)
+        return Target(lake, opened, table)
     if entry.kind in _BUILT:
         raise UsageError(
             "table_is_a_model",
@@ -150,4 +151,4 @@ def find_target(lake: Lake, duck: Duck, state: State, table: TableName) -> Targe
     pin = lake.pin(entry)
     if pin.partition_by:
         raise UsageError("not_yet", f"{entry.name} is partitioned: it cannot be loaded into yet")
-    return Target(lake, duck, table, pin)
+    return Target(lake, opened, table, pin)

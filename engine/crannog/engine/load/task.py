@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from crannog.catalog.delta_log import DataFile
 from crannog.engine.load.content import Content, FileColumn, misfits
 from crannog.engine.load.options import FileResult, Status
-from crannog.engine.load.spool import Spooled
+from crannog.engine.load.spool import Spool, Spooled
 from crannog.engine.scratch import Scratch
 from crannog.errors import CrannogError, Interrupted
 
@@ -27,7 +29,8 @@ class Task:
         counts: how many values do not fit, by column of the file and type.
         written: what was written of it for the table as planned.
         rejected: lines that were rejected in that writing, unreadable ones included.
-        reads_lines: its format tells rows apart by line, and misses no column by chance.
+        structured: its format names every column, so that one that lacks was left out.
+        unpacked: where its content lies, or lay; `reading` counts who reads it.
     """
 
     shown: str
@@ -43,6 +46,9 @@ class Task:
     rejected: int = 0
     reject_path: str | None = None
     structured: bool = False
+    unpacked: str | None = None
+    space: Spool | None = None
+    reading: int = 0
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -81,8 +87,30 @@ class Task:
             if key in self.names and (number := self.counts[self.names[key].name, kind])
         }
 
+    @contextmanager
+    def unpacking(self, space: Spool) -> Iterator[str]:
+        """Give the path of the file's content; it may go away afterwards."""
+        assert self.spooled is not None
+        self.space = space
+        if self.unpacked is None:
+            self.unpacked = space.unpack(self.spooled)
+        elif not Path(self.unpacked).exists():
+            space.unpack(self.spooled, self.unpacked)
+        self.reading += 1
+        try:
+            yield self.unpacked
+        finally:
+            self.reading -= 1
+            if not self.reading:
+                space.leave(self.unpacked)
+
     def mending(self, step: Callable[[], T]) -> T:
         """Do a step that reads the file; where lines break it, do it again without those."""
+        assert self.space is not None
+        with self.unpacking(self.space):
+            return self._mending(step)
+
+    def _mending(self, step: Callable[[], T]) -> T:
         assert self.content is not None
         try:
             return step()
