@@ -181,6 +181,15 @@ def test_progress_is_told_while_a_model_runs(shop):
     assert told[-2].done == told[-2].total == 3
 
 
+def test_what_is_done_is_told_in_the_order_of_its_count(shop):
+    for number in range(40):
+        shop.model(f"staging.m{number}", f"SELECT {number} AS n FROM raw.orders")
+    told = []
+    shop.build(threads=4, listener=told.append)
+    done = [event.done for event in told if type(event).__name__ == "ModelFinished"]
+    assert done == list(range(1, 43))
+
+
 def _store(work):
     from crannog.catalog.stores import open_store
 

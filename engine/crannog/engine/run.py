@@ -120,6 +120,7 @@ class Run:
         self._late: list[tuple[Check, str | None]] = []
         self._broken_sources: dict[str, CrannogError] = {}
         self._lock = Lock()
+        self._telling = Lock()
         self._done = 0
         self._total = 0
 
@@ -361,16 +362,15 @@ class Run:
         failed = next((each for each in results if not each.ok), None)
         with self._lock:
             self.tests += results
-            self._done += 1
             if failed is not None and failed.error is not None:
                 self._broken_sources[key] = failed.error
-        self._listener(
-            ModelFinished(
+        self._tell(
+            lambda done: ModelFinished(
                 name=str(source.table),
                 status="failed" if key in self._broken_sources else "ok",
                 action="test",
                 seconds=time.monotonic() - started,
-                done=self._done,
+                done=done,
                 total=self._total,
                 tests_passed=sum(each.ok for each in results),
                 tests_failed=sum(not each.ok for each in results),
@@ -378,13 +378,10 @@ class Run:
         )
 
     def _finished(self, outcome: Outcome) -> None:
-        with self._lock:
-            self._done += 1
-            done = self._done
         result = outcome.result()
         detail = outcome.error.message.splitlines()[0] if outcome.error is not None else None
-        self._listener(
-            ModelFinished(
+        self._tell(
+            lambda done: ModelFinished(
                 name=result.name,
                 status=outcome.status,
                 action=result.action,
@@ -398,6 +395,12 @@ class Run:
                 detail=result.because if outcome.status == "blocked" else detail,
             )
         )
+
+    def _tell(self, finished: Callable[[int], ModelFinished]) -> None:
+        """Count what is done and tell of it, in the order of the count."""
+        with self._telling:
+            self._done += 1
+            self._listener(finished(self._done))
 
     @contextmanager
     def _sampling(self) -> Iterator[None]:
