@@ -195,8 +195,9 @@ def _defined(run: Run, name: TableName) -> tuple[Column, ...]:
 
 
 def _refused(what: str, where: str) -> QueryError:
-    hint = _INSTEAD.get(what)
-    return QueryError("not_supported", f"{what} {where} cannot be kept in a Delta table", hint=hint)
+    named = where if where.startswith(what) else f"{what} {where}"
+    message = f"{named} cannot be kept in a Delta table"
+    return QueryError("not_supported", message, hint=_INSTEAD.get(what))
 
 
 _CHECKED = "a test in sources/<schema>.<table>.toml checks it"

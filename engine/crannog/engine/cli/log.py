@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from crannog.engine.cli.options import commit_of, lake_of, project_of, settings_of
 from crannog.engine.cli.output import Output, short_time, version_text
 from crannog.engine.render.width import printable
+from crannog.errors import CrannogError, UsageError
 from crannog.names import TableName
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Commit, TableChange
     from crannog.catalog.lake import Lake
+    from crannog.engine.config import Settings
 
 _SHOWN_TABLES = 5
 
@@ -35,7 +37,12 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_of(options, project_of(options))
     lake = lake_of(settings)
     start = commit_of(lake, settings)
-    commits = list(_commits(lake, start, options.table, options.n))
+    try:
+        commits = _commits(lake, start, options.table, options.n)
+    except UsageError as error:
+        if error.code == "unknown_table" and _is_ref(lake, settings, options.table):
+            error.hint = f"to start there: crannog log --at {options.table}"
+        raise
     if not output.json:
         names = _names(lake)
         for commit in commits:
@@ -57,6 +64,14 @@ def _commits(lake: Lake, start: Commit, table: str | None, limit: int | None) ->
         names = (entry.name for entry in lake.state(start).tables.values())
         raise unknown_table(TableName.parse(table), names)
     return found
+
+
+def _is_ref(lake: Lake, settings: Settings, text: str) -> bool:
+    try:
+        lake.resolve(text, branch=settings.branch)
+    except CrannogError:
+        return False
+    return True
 
 
 def _names(lake: Lake) -> dict[str, list[str]]:
