@@ -180,6 +180,10 @@ def test_a_branch_is_made_written_and_merged(crannog, shop):
     assert (newest["message"], len(newest["parents"])) == ("take x", 2)
     assert crannog("describe", "raw.x", "--json", cwd=shop).json()["location"] is not None
     assert crannog("merge", "dev", "--json", cwd=shop).json()["commit"] is None
+    for branch in ("dev", "main"):
+        crannog("sql", "INSERT INTO raw.x VALUES (2)", "--branch", branch, cwd=shop)
+    refused = crannog("merge", "dev", "--json", cwd=shop, code=4).json()
+    assert (refused["merged"], refused["commit"], refused["conflicts"]) == ("dev", None, ["raw.x"])
     assert crannog("branch", "delete", "dev", "--json", cwd=shop).json()["branch"] == "dev"
 
 

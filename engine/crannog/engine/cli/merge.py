@@ -6,6 +6,7 @@ import argparse
 
 from crannog.engine.cli.options import lake_of, project_of, refuse_at, settings_of
 from crannog.engine.cli.output import Output
+from crannog.errors import ConflictError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +25,12 @@ def run(options: argparse.Namespace) -> int:
     lake = lake_of(settings)
     lake.notice = output.warning
     before = lake.head(settings.branch).commit
-    commit = lake.merge(options.ref, settings.branch, user_name(), options.message)
     document = {"branch": settings.branch, "merged": options.ref, "commit": None, "tables": []}
+    try:
+        commit = lake.merge(options.ref, settings.branch, user_name(), options.message)
+    except ConflictError as error:
+        error.result = {**document, "conflicts": (error.result or {}).get("tables", [])}
+        raise
     if commit is None:
         output.line(f"nothing to merge: {settings.branch} has all of {options.ref}")
         return output.finish(document)
