@@ -11,7 +11,7 @@ help:
 	@echo "make test    lint, then every test"
 	@echo "make lint    ruff, mypy, import-linter"
 	@echo "make bench   measure against plain DuckDB, and what start-up and history cost"
-	@echo "make oracle  TPC-H at SF1 and TPC-DS at SF0.1 against DuckDB's own answers"
+	@echo "make oracle  TPC-H at SF1 and TPC-DS at SF0.1, smaller on S3, against DuckDB's own answers"
 	@echo "make format  let ruff lay out the code"
 
 setup:

@@ -11,7 +11,12 @@ import tpc
 from crannog.engine import connect
 
 SMALL = [("tpch", "0.01", "local"), ("tpch", "0.01", "s3"), ("tpcds", "0.01", "local")]
-FULL = [("tpch", "1", "local"), ("tpcds", "0.1", "local")]
+FULL = [
+    ("tpch", "1", "local"),
+    ("tpcds", "0.1", "local"),
+    ("tpch", "0.1", "s3"),
+    ("tpcds", "0.01", "s3"),
+]
 
 
 def case(name: str, scale: str, place: str, *marks: pytest.MarkDecorator) -> object:
