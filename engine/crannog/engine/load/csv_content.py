@@ -41,6 +41,7 @@ class CsvContent:
         path: the unpacked file, or the copy of it without the lines that break reading.
         above: how many lines of the file stood above the copy's first.
         skipped: byte offsets of the records that do not have the right number of columns.
+        rows: how many the relation has, good and bad.
         counts: how many values of a column do not fit its type.
         moved: where lines of the copy were elsewhere: (first line, how many to add).
     """
@@ -56,6 +57,7 @@ class CsvContent:
     skipped: set[int] = field(default_factory=set)
     moved: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    rows: int = 0
 
     @property
     def dialect(self) -> Dialect:
@@ -188,28 +190,21 @@ def _counted(
 ) -> tuple[list[int], list[int]]:
     """Count values and misfits of some columns: DuckDB plans too many at once slowly."""
     part = content.columns[first : first + AT_ONCE]
-    fits = content.fitted({column.name: column.type for column in part}).fits
-    asked = [f"count(c{i})" for i in range(first, first + len(part))]
+    asked = ["count(*)", *(f"count(c{i})" for i in range(first, first + len(part)))]
     for i, column in enumerate(part, start=first):
-        bad = _doubt(content, f"c{i}", column, fits[column.name].bad)
+        bad = _doubt(content, i, column.type)
         asked.append("0" if bad is None else f"count(*) FILTER (WHERE {bad})")
     row = scratch.fetchall(f"SELECT {', '.join(asked)} FROM {relation}")[0]
     found = [int(str(number)) for number in row]
-    return found[: len(part)], found[len(part) :]
+    content.rows = found[0]
+    return found[1 : len(part) + 1], found[len(part) + 1 :]
 
 
-def _bad(content: CsvContent, i: int, kind: str) -> str | None:
-    return text_fit(f"c{i}", kind, content.sniffed.formats).bad
-
-
-def _doubt(content: CsvContent, text: str, column: FileColumn, bad: str | None) -> str | None:
-    """Say when a value does not fit a type that is only guessed: `00501` is no number then."""
-    if bad is None or column.given or column.name.lower() in content.known:
-        return bad
-    if column.type not in ("BIGINT", "DECIMAL(38,0)", "DOUBLE"):
-        return bad
-    zeros = f"regexp_full_match({text}, '\\s*[+-]?0\\d+\\s*')"
-    return f"CASE WHEN starts_with(ltrim({text}, ' +-'), '0') AND {zeros} THEN true ELSE {bad} END"
+def _doubt(content: CsvContent, i: int, kind: str) -> str | None:
+    """Return when a value of a column does not fit a type, which may be only guessed."""
+    column = content.columns[i]
+    guessed = not column.given and column.name.lower() not in content.known
+    return text_fit(f"c{i}", kind, content.sniffed.formats, guessed=guessed).bad
 
 
 def _note_rejects(scratch: Scratch, content: CsvContent, table: str) -> None:
@@ -286,11 +281,7 @@ def _settle(desk: Desk, content: CsvContent, values: list[int], bad: list[int]) 
         for i, column in enumerate(content.columns)
         if bad[i] and not column.given
     }
-    asked = [
-        (i, kind, _doubt(content, f"c{i}", content.columns[i], _bad(content, i, kind)))
-        for i, kinds in doubtful.items()
-        for kind in kinds
-    ]
+    asked = [(i, kind, _doubt(content, i, kind)) for i, kinds in doubtful.items() for kind in kinds]
     fitting: dict[int, str] = dict.fromkeys(doubtful, "VARCHAR")
     if asked:
         listed = ", ".join(f"count(*) FILTER (WHERE {check})" for _, _, check in asked)

@@ -53,22 +53,43 @@ class Fit:
     json: str
 
 
-def text_fit(text: str, type_text: str, formats: Formats = Formats()) -> Fit:
-    """Fit a text (a field of a CSV file, a string) to a type."""
+def text_fit(
+    text: str, type_text: str, formats: Formats = Formats(), *, guessed: bool = False
+) -> Fit:
+    """Fit a text (a field of a CSV file, a string) to a type.
+
+    Args:
+        guessed: nobody asked for the type: then `00501` is no number.
+    """
     kind = parse_type(type_text)
     if kind == Scalar("VARCHAR"):
         return Fit(text, None, text, f"to_json({text})")
-    given = f"nullif({text}, '')"
-    value, loses = _from_text(given, kind, formats)
-    # Almost every value is written as it would be shown: then nothing else need be looked at.
-    usual = f"CAST({value} AS VARCHAR) = {text}"
-    if isinstance(kind, Scalar) and kind.name in FLOATS:
-        usual = f"abs({value}) < {WHOLE_IN_DOUBLE} AND NOT contains({text}, '_')"
-    elif isinstance(kind, Scalar) and kind.name in DATED:
-        usual += f" AND isfinite({value})"
-    unusual = f"{value} IS NULL" if loses is None else f"({value} IS NULL OR {loses})"
-    bad = f"CASE WHEN {usual} THEN false WHEN {given} IS NULL THEN false ELSE {unusual} END"
-    return Fit(value, f"({bad})", text, f"to_json({text})")
+    _, loses = _from_text(text, kind, formats)
+    # Without nullif, DuckDB lets the reader cast, which then leaves out rows where that fails.
+    value, _ = _from_text(f"nullif({text}, '')", kind, formats)
+    unusual = [f"{value} IS NULL", *([loses] if loses is not None else [])]
+    if guessed and (isinstance(kind, Decimal) or kind in (Scalar("BIGINT"), Scalar("DOUBLE"))):
+        unusual.append(f"regexp_full_match({text}, '\\s*[+-]?0\\d+\\s*')")
+    usual = _usual(text, _from_text(text, kind, formats)[0], kind, formats)
+    empty = f"{text} IS NULL OR {text} = ''"
+    wrong = " OR ".join(unusual)
+    bad = f"(CASE WHEN {usual} THEN false WHEN {empty} THEN false ELSE {wrong} END)"
+    return Fit(value, bad, text, f"to_json({text})")
+
+
+def _usual(text: str, value: str, kind: Type, formats: Formats) -> str:
+    """Say when a value is written as almost all are: then nothing else need be looked at."""
+    match kind:
+        case Scalar(name) if name in FLOATS:
+            zero = f"(starts_with({text}, '0') AND length({text}) > 1 AND {text}[2] <> '.')"
+            odd = f"contains({text}, '_') OR {zero}"
+            return f"abs({value}) < {WHOLE_IN_DOUBLE} AND NOT ({odd})"
+        case Scalar("DATE") if formats.date is not None:
+            return f"isfinite(try_strptime({text}, {literal(formats.date)}))"
+        case Scalar(name) if name in DATED:
+            return f"CAST({value} AS VARCHAR) = {text} AND isfinite({value})"
+        case _:
+            return f"CAST({value} AS VARCHAR) = {text}"
 
 
 def _from_text(text: str, kind: Type, formats: Formats) -> tuple[str, str | None]:

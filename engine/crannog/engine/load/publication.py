@@ -13,6 +13,7 @@ from crannog.catalog.delta_log import DataFile, stage
 from crannog.catalog.ledger import FileEntry, add_files, all_files, find_files
 from crannog.catalog.state import Changes
 from crannog.engine.load.check import check_key
+from crannog.engine.load.csv_content import CsvContent
 from crannog.engine.load.keyed import Keyed
 from crannog.engine.load.options import LoadOptions
 from crannog.engine.load.rejects import rejected_name, stage_rejects
@@ -245,11 +246,14 @@ class Publication:
         )
         log = content.rejects
         log.reset()
+        before = log.count
         reject(self.scratch, content, selected.bad, log.add)
         log.flush()
+        task.misfitting = log.count - before
         task.rejected, task.reject_path = log.count, log.path if log.count else None
         if keyed is not None:
             task.rows = keyed.gather(self.space, task, selected.good)
+            _refuse_loss(task)
             return
         found = write_files(
             self.scratch,
@@ -260,6 +264,7 @@ class Publication:
         )
         task.written = tuple(found)
         task.rows = sum(file.rows for file in found)
+        _refuse_loss(task)
 
     def _rewrite(self, written: Written) -> None:
         """Write anew the stored rows that change, and say which files go."""
@@ -364,6 +369,18 @@ class Publication:
                 "loaded_at": self.when.isoformat(),
             }
         return add_files(lake, ledger, entries)
+
+
+def _refuse_loss(task: Task) -> None:
+    """Refuse to publish where a row is neither written nor rejected: nothing may get lost."""
+    content = task.content
+    if isinstance(content, CsvContent) and task.rows + task.misfitting != content.rows:
+        raise CrannogError(
+            "rows_lost",
+            f"{task.shown!r} has {content.rows:,} rows, but {task.rows:,} were written and "
+            f"{task.misfitting:,} rejected",
+            hint="this is a bug; please report it with the file",
+        )
 
 
 def replace_pin(written: Target, now: Target) -> Target:

@@ -28,6 +28,7 @@ class Task:
         names: the file's columns by the lower-case name of the table's column they go into.
         counts: how many values do not fit, by column of the file and type.
         written: what was written of it for the table as planned.
+        misfitting: rows of it that did not fit.
         rejected: lines that were rejected in that writing, unreadable ones included.
         structured: its format names every column, so that one that lacks was left out.
         unpacked: where its content lies, or lay; `reading` counts who reads it.
@@ -44,6 +45,7 @@ class Task:
     written: tuple[DataFile, ...] = ()
     rows: int = 0
     rejected: int = 0
+    misfitting: int = 0
     reject_path: str | None = None
     structured: bool = False
     unpacked: str | None = None
