@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from deltalake import DeltaTable
 from hypothesis import given, settings
@@ -157,7 +159,10 @@ def test_the_common_ancestor_is_the_newest_that_both_contain(
         if data.draw(st.booleans()):
             commit_views(lake, {f"t_{branch}": f"SELECT {n}"}, branch=branch)
         else:
-            lake.merge(data.draw(st.sampled_from(branches)), branch, "ann")
+            with suppress(
+                ConflictError
+            ):  # of merges that cross; the shape of history is asked here
+                lake.merge(data.draw(st.sampled_from(branches)), branch, "ann")
 
     def everything(commit: Commit) -> dict[str, Commit]:
         found, waiting = {}, [commit]
