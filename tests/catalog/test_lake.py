@@ -39,6 +39,16 @@ def test_a_lake_whose_making_was_cut_short_is_finished_by_the_next_writer(tmp_pa
     assert Lake.create(store, "bob").head("main").commit.author == "bob"
 
 
+def test_a_lake_that_lost_its_main_branch_is_not_begun_anew(lake: Lake) -> None:
+    lake.store.delete("_crannog/refs/branches/main.json")
+    lake.store.put("_crannog/pins/abc.json", b"{}")
+    for ask in (Lake.open, lambda store: Lake.create(store, "ann")):
+        with pytest.raises(StorageError, match="main.json is gone") as caught:
+            ask(lake.store)
+        assert caught.value.code == "object_damaged"
+    assert not lake.store.exists("_crannog/refs/branches/main.json")
+
+
 def test_other_things_are_not_a_lake(store: Store, tmp_path: Path) -> None:
     store.put("something/else.txt", b"")
     for ask in (Lake.open, lambda store: Lake.create(store, "ann")):

@@ -84,6 +84,14 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> N
     assert caught.value.code in ("storage_failed", "object_not_found")
 
 
+def test_what_cannot_be_looked_at_is_not_taken_for_missing(tmp_path: Path) -> None:
+    (tmp_path / "refs").symlink_to(tmp_path / "refs")
+    store = open_store(str(tmp_path))
+    assert not store.exists("other/main.json")
+    with pytest.raises(StorageError, match="could not read 'refs/main.json'"):
+        store.exists("refs/main.json")
+
+
 def test_data_files_are_flushed_with_their_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

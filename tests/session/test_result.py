@@ -198,3 +198,19 @@ def test_outcomes_say_what_was_done(session: Session, orders: list[str], run: Ru
     named = run("CREATE TABLE t AS SELECT count(*), 1 AS x FROM raw.orders")
     assert len(named.warnings) == 1
     assert "count_star" in named.warnings[0]
+
+
+def test_times_before_christ_are_spelled_as_iso_8601_does(
+    session: Session, orders: list[str]
+) -> None:
+    dates = {
+        "DATE '0044-03-15 (BC)'": "-0043-03-15",
+        "TIMESTAMP '0001-12-25 (BC) 01:02:03'": "0000-12-25T01:02:03",
+        "TIMESTAMPTZ '0044-03-15 (BC) 01:02:03.5+00'": "-0043-03-15T01:02:03.5Z",
+        "DATE '10000-01-01'": "10000-01-01",
+    }
+    for text, spelled in dates.items():
+        kind = text.partition(" ")[0]
+        assert list(query(session, f"SELECT {text} AS a").to_rows()) == [{"a": spelled}]
+        same = f"SELECT {text} = CAST('{spelled}' AS {kind}) AS a"
+        assert query(session, same).fetchall() == [(True,)]

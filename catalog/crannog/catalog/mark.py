@@ -10,7 +10,7 @@ from crannog.catalog.commit import Commit
 from crannog.catalog.objects import CATALOG, Objects, decode, encode
 from crannog.catalog.refs import MAIN, ref_body, ref_key
 from crannog.catalog.store import OutcomeUnknown
-from crannog.errors import UsageError
+from crannog.errors import StorageError, UsageError
 
 MARK = f"{CATALOG}/format.json"
 
@@ -19,7 +19,7 @@ def open_lake(objects: Objects) -> str:
     """Return the lake's id; lake_not_found or not_a_lake where there is none."""
     found = _read_mark(objects)
     if found is not None and objects.cached(_READY) is None:
-        if objects.store.exists(ref_key("branch", MAIN)):
+        if _has_main(objects):
             objects.remember(_READY, True)
         else:
             found = None
@@ -45,7 +45,7 @@ def create_lake(objects: Objects, author: str) -> str:
             objects.store.put_if_absent(MARK, body)
         found = _read_mark(objects)
     key = ref_key("branch", MAIN)
-    if not objects.store.exists(key):
+    if not _has_main(objects):
         first = Commit(
             id=secrets.token_hex(16),
             parents=(),
@@ -78,6 +78,21 @@ def _read_mark(objects: Objects) -> str | None:
         known = decode(found[0], MARK)["lake"]
         objects.remember(MARK, known)
     return cast(str, known)
+
+
+def _has_main(objects: Objects) -> bool:
+    """Say whether the branch is there; where tables are without it, it was lost."""
+    store, key = objects.store, ref_key("branch", MAIN)
+    if store.exists(key):
+        return True
+    used = next(iter(store.list(f"{CATALOG}/pins/")), None) is not None
+    if used and not store.exists(key):
+        raise StorageError(
+            "object_damaged",
+            f"{key} is gone from {store.url}, whose commits hold tables",
+            hint="restore it from a backup of the lake",
+        )
+    return used
 
 
 def _refuse_other(objects: Objects) -> None:

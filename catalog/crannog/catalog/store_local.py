@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -119,7 +120,11 @@ class LocalStore:
 
     def exists(self, key: str) -> bool:
         """Say whether the file is there."""
-        return os.path.isfile(self._path(key))
+        try:
+            with self._translated("read", key):
+                return stat.S_ISREG(os.stat(self._path(key)).st_mode)
+        except ObjectNotFound:
+            return False
 
     def size(self, key: str) -> int:
         """Return the file's length."""

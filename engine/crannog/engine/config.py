@@ -174,7 +174,8 @@ def absolute_lake(url: str, base: Path) -> str:
 
         url = unquote(urlsplit(url).path)
     elif "://" in url:
-        return url.rstrip("/")
+        scheme, _, rest = url.partition("://")
+        return f"{scheme}://{rest.rstrip('/')}"
     return os.path.normpath(base / Path(url).expanduser())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
 
-from crannog.engine.toml_places import Place, Places, parse
+from crannog.engine.toml_places import Place, Places, masked, parse
 from crannog.errors import ModelError, UsageError
 from crannog.names import did_you_mean
 
@@ -96,7 +96,7 @@ class Config:
             line=place.line if place else 1,
             column=place.column if place else 1,
             length=place.length if place else None,
-            source=self.text,
+            source=masked(self.text),
         )
 
     def resolve(self, value: object, path: tuple[str, ...], environ: Mapping[str, str]) -> object:

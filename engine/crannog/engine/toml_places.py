@@ -17,6 +17,11 @@ _PAIR = re.compile(rf"\s*({_DOTTED})\s*=\s*")
 _PART = re.compile(_KEY)
 _AT = re.compile(r"\(at line (\d+), column (\d+)\)")
 _END = "(at end of document)"
+_SECRET = re.compile(
+    r"""((?:_key|password|secret|token)["']?\s*=\s*["']*)(?!\$\{(?:env|file):)([^\s"',{}\[\]]+)""",
+    re.IGNORECASE,
+)
+_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*:)([^/@\s]+)(?=@)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +91,21 @@ def parse(text: str, file: str) -> dict[str, object]:
             file=file,
             line=line,
             column=column,
-            source=text,
+            source=masked(text),
         ) from None
+
+
+def masked(text: str) -> str:
+    """Return a configuration to be shown: what may be a secret is as many asterisks.
+
+    >>> masked('token = "hush"'), masked('url = "s3://me:hush@bucket"')
+    ('token = "****"', 'url = "s3://me:****@bucket"')
+    """
+    return _PASSWORD.sub(_asterisks, _SECRET.sub(_asterisks, text))
+
+
+def _asterisks(found: re.Match[str]) -> str:
+    return found[1] + "*" * len(found[2])
 
 
 def _parts(dotted: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal as Exact
 from typing import Any
@@ -24,12 +25,13 @@ from crannog.types import (
 
 Convert = Callable[[object], object]
 
-_ISO = frozenset({"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"})
+_ISO = frozenset({"DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"})
 _ISO_UTC = frozenset({"TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"})
 _NATIVE = frozenset(
     {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT"}
     | {"UINTEGER", "UBIGINT", "UHUGEINT", "DOUBLE", "VARCHAR", "BLOB", '"NULL"'}
 )
+_BEFORE_CHRIST = re.compile(r"(\d+)(-\d\d-\d\d) \(BC\)")
 _TEXT = Scalar("VARCHAR")
 
 
@@ -202,7 +204,7 @@ def _converter(kind: Type) -> Convert:
 
 def _scalar(name: str) -> Convert:
     if name in _ISO:
-        return lambda value: str(value).replace(" ", "T", 1)
+        return lambda value: _iso(str(value))
     if name in _ISO_UTC:
         return lambda value: _utc(str(value))
     if name == "FLOAT":
@@ -216,13 +218,25 @@ def _same(value: object) -> object:
     return value
 
 
+def _iso(text: str) -> str:
+    """Spell a date or a timestamp as ISO 8601 does, where the year before 0001 is 0000.
+
+    >>> _iso("2026-01-31 10:00:00.5"), _iso("0044-03-15 (BC) 10:00:00"), _iso("infinity")
+    ('2026-01-31T10:00:00.5', '-0043-03-15T10:00:00', 'infinity')
+    """
+    if early := _BEFORE_CHRIST.match(text):
+        year = int(early[1]) - 1
+        text = f"{'-' if year else ''}{year:04}{early[2]}{text[early.end() :]}"
+    return text.replace(" ", "T", 1)
+
+
 def _utc(text: str) -> str:
     """Spell `2026-01-31 10:00:00+00` as RFC 3339 does.
 
-    >>> _utc('2026-01-31 10:00:00.5+00'), _utc('infinity')
+    >>> _utc("2026-01-31 10:00:00.5+00"), _utc("infinity")
     ('2026-01-31T10:00:00.5Z', 'infinity')
     """
-    return text.removesuffix("+00").replace(" ", "T", 1) + "Z" if text.endswith("+00") else text
+    return f"{_iso(text.removesuffix('+00'))}Z" if text.endswith("+00") else text
 
 
 def _exact(value: object) -> object:
