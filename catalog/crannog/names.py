@@ -100,6 +100,30 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
     return folded[found[0]] if found else None
 
 
+def closest_table(name: TableName, known: Iterable[str]) -> str | None:
+    """Return the table that was probably meant: one of that name, else one alike, or None.
+
+    >>> closest_table(TableName('raw', 'ordrs'), ['staging.orders2', 'raw.orders', 'raw.items'])
+    'raw.orders'
+    """
+    own: dict[str, str] = {}
+    every: dict[str, str] = {}
+    for text in known:
+        table = TableName.parse(text)
+        every.setdefault(table.name.lower(), text)
+        if table.schema.lower() == name.schema.lower():
+            own.setdefault(table.name.lower(), text)
+    bare = name.name.lower()
+    for names in (own, every):
+        if bare in names:
+            return names[bare]
+    for names in (own, every):
+        near = closest(bare, names)
+        if near is not None:
+            return names[near]
+    return None
+
+
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     """Return the hint `did you mean "x"?`, or None."""
     found = closest(word, candidates)

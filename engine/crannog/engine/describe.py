@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crannog.catalog.delta_publish import ensure_published, is_published
 from crannog.errors import UsageError
-from crannog.names import TableName, closest
+from crannog.names import TableName, closest_table
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
@@ -58,12 +58,7 @@ def list_tables(
 
 def unknown_table(table: TableName, names: Iterable[str]) -> UsageError:
     """Return the error for a name that no table has."""
-    known = list(names)
-    meant = closest(str(table), known)
-    if meant is None:
-        by_name = {TableName.parse(one).name.lower(): one for one in known}
-        near = closest(table.name, by_name)
-        meant = by_name[near] if near is not None else None
+    meant = closest_table(table, names)
     hint = f"did you mean {meant}?" if meant else "`crannog tables` lists what there is"
     return UsageError("unknown_table", f"there is no table {table}", hint=hint)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crannog.errors import CrannogError
-from crannog.names import TableName, closest
+from crannog.names import TableName, closest_table
 from crannog.sql.places import NOWHERE, Source
 
 if TYPE_CHECKING:
@@ -125,17 +125,7 @@ def guess(
     'did you mean "raw.orders"?'
     """
     keys = sorted(key for key in known if own is None or key != own.key)
-    full = TableName(parts[0], parts[1]).key if len(parts) == 2 else parts[0].lower()
-    bare = parts[-1].lower()
-    by_name: dict[str, str] = {}
-    for key in keys:
-        by_name.setdefault(key.rsplit(".", 1)[-1].strip('"'), key)
-    near = by_name.get(bare)
-    if near is None and len(parts) == 2:
-        near = closest(full, keys)
-    if near is None:
-        similar = closest(bare, by_name)
-        near = by_name[similar] if similar else closest(TableName(schema, bare).key, keys)
+    near = closest_table(TableName(parts[0] if len(parts) == 2 else schema, parts[-1]), keys)
     return f'did you mean "{near}"?' if near is not None else None
 
 

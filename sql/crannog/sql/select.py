@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from crannog.errors import CrannogError, UsageError
-from crannog.names import TableName, did_you_mean
+from crannog.names import TableName, closest_table, did_you_mean
 from crannog.sql.graph import Graph
 
 
@@ -150,35 +150,23 @@ class _Picker:
                 raise _unknown(text, f'no model matches "{name}"', did_you_mean(name, schemas))
             return found
         try:
-            key = TableName.parse(name).key
+            table = TableName.parse(name)
         except CrannogError as error:
             raise _unknown(text, error.message, error.hint) from None
+        key = table.key
         if key in self.nodes:
             return {key}
         readers = self.graph.readers(key)
         if not readers:
-            raise _unknown(text, f'there is no model "{name}"', self._guess(name))
+            raise _unknown(text, f'there is no model "{name}"', self._guess(table))
         if not term.downstream:
             message = f'"{name}" is a table that no model of this project makes'
             raise _unknown(text, message, f"{name}+ selects the models that need it")
         return set(readers)
 
-    def _guess(self, name: str) -> str | None:
-        bare = name.rsplit(".", 1)[-1].lower()
-        same = sorted(
-            str(node.name) for node in self.nodes.values() if node.name.name.lower() == bare
-        )
-        if same:
-            return f'did you mean "{same[0]}"?'
-        full = [str(node.name) for node in self.nodes.values()]
-        found = did_you_mean(name, full)
-        if found is None:
-            by_bare = {node.name.name.lower(): str(node.name) for node in self.nodes.values()}
-            hint = did_you_mean(bare, by_bare)
-            if hint is not None:
-                meant = hint.split('"')[1]
-                return f'did you mean "{by_bare[meant.lower()]}"?'
-        return found
+    def _guess(self, name: TableName) -> str | None:
+        found = closest_table(name, sorted(str(node.name) for node in self.nodes.values()))
+        return f'did you mean "{found}"?' if found is not None else None
 
 
 def _unknown(text: str, message: str, hint: str | None) -> UsageError:
