@@ -108,3 +108,10 @@ def test_a_value_out_of_range_is_told_in_sql_types(scratch: Scratch):
     with pytest.raises(CrannogError) as raised:
         scratch.fetchall("SELECT CAST(n AS TINYINT) FROM (SELECT 300 AS n FROM range(2))")
     assert raised.value.message == '300 is out of range for TINYINT, in column "n"'
+
+
+def test_a_full_disk_is_told_in_a_sentence(scratch: Scratch):
+    rows = "SELECT random() AS a FROM range(200000)"
+    with pytest.raises(CrannogError, match=r'^Could not write file "/dev/full": No') as caught:
+        scratch.execute(f"COPY ({rows}) TO '/dev/full' (FORMAT parquet)")
+    assert caught.value.hint == "free some space on the disk and run it again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Callable
@@ -122,9 +123,12 @@ def _fields(error: BaseException) -> Fields:
     start = text.find('{"exception_type"')
     if start >= 0:
         try:
-            return cast(Fields, json.JSONDecoder().raw_decode(text, start)[0])
+            found = cast(Fields, json.JSONDecoder().raw_decode(text, start)[0])
         except ValueError:
             pass
+        else:
+            inner = found.get("exception_message", "")
+            return _fields(OSError(inner)) if '{"exception_type"' in inner else found
     # Errors that DuckDB's client makes, and those of a file system of ours, are plain text.
     kind, colon, rest = text.partition(" Error: ")
     if colon and kind.replace(" ", "").isalpha():
@@ -165,6 +169,19 @@ def _plausible(text: str, span: tuple[int, int], fields: Fields) -> bool:
     return column is None or column[1].lower() in piece.lower()
 
 
+def _lost_file(message: str) -> CrannogError | None:
+    """Return the error for a data file of a lake that is gone or cut off; its place is our own."""
+    found = _LOST_FILE.match(message)
+    if found is None:
+        return None
+    gone = found[1].startswith("No files")
+    return StorageError(
+        "data_file_missing" if gone else "data_file_damaged",
+        f"the data file {found[2]} {'is gone' if gone else 'is damaged: it has no end'}",
+        hint="restore it from a backup of the lake",
+    )
+
+
 def _explain(fields: Fields) -> CrannogError:
     kind = fields.get("exception_type", "").lower().replace("_", " ")
     message = fields.get("exception_message", "").strip()
@@ -172,6 +189,9 @@ def _explain(fields: Fields) -> CrannogError:
         return Interrupted("interrupted", "interrupted; nothing was published")
     if message.startswith("Traceback"):
         return _from_file_system(message)
+    lost = _lost_file(message)
+    if lost is not None:
+        return lost
     explain = _KINDS.get(kind)
     if explain is not None:
         return explain(fields, message)
@@ -295,11 +315,12 @@ def _out_of_memory(fields: Fields, message: str) -> QueryError:
 
 
 def _io(fields: Fields, message: str) -> QueryError:
-    del fields
     text = re.sub(r"^.*?(?:OSError|FileNotFoundError|StorageError): ", "", _first_line(message))
     if "No files found" in message or "No such file" in message:
         return QueryError("file_not_found", text)
-    return QueryError("io_error", text)
+    full = fields.get("errno") == str(errno.ENOSPC)
+    hint = "free some space on the disk and run it again" if full else None
+    return QueryError("io_error", text, hint=hint)
 
 
 def _from_file_system(message: str) -> CrannogError:
@@ -342,6 +363,10 @@ _BINDER_CODES = (
     ("Cannot compare values of type", "type_mismatch"),
     ("Cannot mix values of type", "type_mismatch"),
     ("Referenced table", "unknown_table"),
+)
+_LOST_FILE = re.compile(
+    r"""(No files found that match the pattern|No magic bytes found at end of file) """
+    r"""["'](.+/part-[0-9a-f]{8}-[0-9a-f-]+\.parquet)["']"""
 )
 _AMBIGUOUS = re.compile(r'Ambiguous reference to column name "((?:[^"]|"")*)"(.*)', re.DOTALL)
 _NOT_IN_TABLE = re.compile(
