@@ -110,6 +110,10 @@ def test_what_needs_a_loaded_table_is_selected_by_the_table(crannog, shop):
 def test_check_tells_by_its_exit_code_whether_there_is_something_to_do(crannog, shop):
     crannog("plan", "--check", cwd=shop)
     model = shop / "models" / "marts" / "daily_revenue.sql"
+    model.write_text(model.read_text() + "-- no more\n")
+    told = crannog("plan", "--check", "--json", cwd=shop, code=5).json()
+    assert told["to_do"] == 0
+    assert [one["name"] for one in told["models"] if one["text_changed"]] == ["marts.daily_revenue"]
     model.write_text(model.read_text().replace("count(*)", "count(*) + 0"))
     assert "rebuild" in crannog("plan", "--check", cwd=shop, code=5).out
     assert crannog("plan", "--check", "--json", cwd=shop, code=5).json()["to_do"] == 1

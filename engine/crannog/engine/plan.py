@@ -191,6 +191,7 @@ def _model_plan(compiled: Compiled, key: str, decision: Decision) -> ModelPlan:
         rows=_rows(node, decision),
         estimate=_estimate(compiled, node, decision),
         file=node.facts.path,
+        text_changed=node.text_changed,
     )
 
 

@@ -41,6 +41,7 @@ class ModelPlan:
         strategy: the rule that was chosen.
         rows: rows that would be written, where that is known.
         estimate: seconds, from the last build of this model.
+        text_changed: whether a build would keep a new text, and run its tests.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ModelPlan:
     rows: int | None = None
     estimate: float | None = None
     file: str | None = None
+    text_changed: bool = False
 
     @property
     def to_do(self) -> bool:
@@ -76,6 +78,7 @@ class ModelPlan:
             "rows": self.rows,
             "estimate": self.estimate,
             "file": self.file,
+            "text_changed": self.text_changed,
         }
 
 
@@ -100,6 +103,11 @@ class Plan:
     def to_do(self) -> int:
         """How many models a build would write."""
         return sum(model.to_do for model in self.models)
+
+    @property
+    def changes(self) -> bool:
+        """Whether a build would publish anything, be it only a new text."""
+        return any(model.to_do or model.text_changed for model in self.models)
 
     @property
     def summary(self) -> str:

@@ -70,7 +70,7 @@ def print_plan(found: Plan, output: Output, *, check: bool = False) -> int:
         for line in _lines(found, output):
             output.line(line)
     code = output.finish(found.to_dict(), found.errors)
-    return CHANGES_FOUND if code == 0 and check and found.to_do else code
+    return CHANGES_FOUND if code == 0 and check and found.changes else code
 
 
 def _lines(found: Plan, output: Output) -> list[str]:
