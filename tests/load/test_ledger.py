@@ -193,3 +193,27 @@ def test_nothing_is_loaded_at_a_past_commit(session, load, file):
     with pytest.raises(UsageError) as raised:
         load_files(session.at("main"), "t", [file("b.csv", "a\n2\n")], options_of())
     assert raised.value.code == "read_only"
+
+
+def test_keyed_loads_at_once_keep_each_key_once(file, tmp_path):
+    with connect(str(tmp_path / "lake")) as session:
+        session.load("t", file("a.csv", "k,v\n" + "".join(f"{i},0\n" for i in range(20))), key="k")
+    failures: list[BaseException] = []
+
+    def run(number: int) -> None:
+        lines = "".join(f"{i},{number}\n" for i in range(number, 20 + number))
+        try:
+            with connect(str(tmp_path / "lake")) as own:
+                own.load("t", file(f"{number}.csv", f"k,v\n{lines}"))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    with connect(str(tmp_path / "lake")) as session:
+        query = "SELECT count(*), count(DISTINCT k), min(k), max(k) FROM t"
+        assert session.sql(query).fetchall() == [(24, 24, 0, 23)]

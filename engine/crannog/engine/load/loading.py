@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crannog.engine.events import (
     FileFinished,
-    FileProgress,
-    FileStarted,
     Listener,
     RunStarted,
     Warned,
@@ -28,6 +27,7 @@ from crannog.engine.load.sources import Missing, Source, find_sources
 from crannog.engine.load.spool import Spool, Spooled, spool
 from crannog.engine.load.target import Target, find_target
 from crannog.engine.load.task import Task, good
+from crannog.engine.load.watch import CHECK, FETCH, Meter
 from crannog.errors import CrannogError, Interrupted, UsageError
 from crannog.names import TableName
 
@@ -158,7 +158,9 @@ class _Load:
         state = lake.state(lake.head(self.door.branch).commit)
         target = find_target(lake, self.door.opened, state, self.table)
         self.tell(RunStarted("load", len(found)))
-        tasks = [self._task(source) for source in found]
+        shown = found[0].shown if len(found) == 1 else f"{len(found):,} files"
+        self.meter = Meter(self.tell, shown)
+        tasks = [self._task(source) for source in self.meter.over(found, FETCH)]
         self._once(tasks)
         publication = Publication(
             door=self.door,
@@ -167,7 +169,7 @@ class _Load:
             tasks=tasks,
             space=self.space,
             warn=self._warn,
-            tell=self.tell,
+            meter=self.meter,
         )
         publication.skip_known(target)
         commit = None
@@ -187,7 +189,7 @@ class _Load:
     def _publish(self, publication: Publication, target: Target, scratch: Scratch) -> str | None:
         types = checked_types(self.options, scratch)
         desk = self._desk(target, scratch, types)
-        for task in publication.tasks:
+        for task in self.meter.over(publication.tasks, CHECK):
             if task.spooled is not None and task.error is None and not task.known:
                 self._attempt(task, partial(self._open, task, desk))
         self._check_types(publication.tasks)
@@ -225,17 +227,15 @@ class _Load:
         if isinstance(found, Missing):
             task.fail(found.error)
             return task
-        self.tell(FileStarted(found.shown))
-
-        def fetch() -> None:
-            task.spooled = self.space.fetch(found, lambda size: self._seen(found.shown, size))
-
-        self._attempt(task, fetch)
+        self._attempt(task, partial(self._fetch, task, found))
         return task
 
-    def _seen(self, shown: str, size: int) -> None:
-        if size % (64 << 20) < (1 << 20):
-            self.tell(FileProgress(shown))
+    def _fetch(self, task: Task, found: Source) -> None:
+        local = None if found.remote or found.standard_input else Path(found.place)
+        size = local.stat().st_size if local is not None and local.is_file() else 0
+        task.spooled = self.space.fetch(
+            found, lambda done: self.meter.part(done / size if size else 0.0)
+        )
 
     def _once(self, tasks: list[Task]) -> None:
         """Keep each file once: two paths may lead to one."""
@@ -249,7 +249,7 @@ class _Load:
     def _open(self, task: Task, desk: Desk) -> None:
         spooled = task.spooled
         assert spooled is not None
-        with task.unpacking(self.space) as unpacked:
+        with task.unpacking(self.space) as unpacked, self.meter.watching(desk.scratch):
             path, form = unpacked, format_of(spooled, unpacked, self.options.format)
             if form != "parquet":
                 path = as_utf8_lines(self.space, path, task.shown)

@@ -21,7 +21,7 @@ from crannog.engine.load.schema import Planner, Schema, name_columns
 from crannog.engine.load.staging import reject, select_rows
 from crannog.engine.load.target import Target, find_target
 from crannog.engine.load.task import Task, good
-from crannog.engine.load.watch import watched
+from crannog.engine.load.watch import WRITE, Meter
 from crannog.engine.write import write_files
 from crannog.errors import ConflictError, CrannogError, Interrupted
 from crannog.names import TableName, quote_if_needed
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from crannog.catalog.commit import Head
     from crannog.catalog.pins import Pin
     from crannog.catalog.state import State
-    from crannog.engine.events import Listener
     from crannog.engine.load.loading import Door
     from crannog.engine.load.spool import Spool
     from crannog.engine.scratch import Scratch
@@ -67,7 +66,7 @@ class Publication:
     tasks: list[Task]
     space: Spool
     warn: Callable[[str], None]
-    tell: Listener
+    meter: Meter
     types: Mapping[str, str] = field(default_factory=dict)
     written: Written | None = None
     opened: Scratch | None = None
@@ -210,7 +209,7 @@ class Publication:
         written = Written(target, schema, key)
         if key:
             written.keyed = Keyed(self.scratch, target, schema, key)
-        for task in good(self.tasks):
+        for task in self.meter.over(good(self.tasks), WRITE):
             self._write_task(written, task)
         if written.keyed is not None and good(self.tasks):
             written.keyed.settle()
@@ -227,7 +226,7 @@ class Publication:
 
     def _write_task(self, written: Written, task: Task) -> None:
         try:
-            with watched(self.scratch, task.shown, self.tell):
+            with self.meter.watching(self.scratch):
                 task.mending(partial(self._write_rows, written, task))
             assert task.spooled is not None
             task.spooled.check()

@@ -20,7 +20,7 @@ from crannog.errors import CrannogError, Interrupted
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Task:
     """Hold one file of a load.
 
