@@ -129,6 +129,23 @@ def test_a_broken_json_document_fails_with_its_line(load, file):
     assert (error.code, error.line) == ("bad_json", 3)
 
 
+def test_a_key_that_stands_twice_beside_another_spelling_rejects_its_line(load, file, rows):
+    result = load("t", file("a.ndjson", '{"a":1,"a":2,"A":3}\n{"a":5,"A":6}\n'))
+    assert (result.rows, result.rejected) == (1, 1)
+    assert rows("SELECT * FROM t") == [(5, 6)]
+    assert rows("SELECT line, reason FROM t__rejected") == [
+        (1, 'broken JSON: key "a" stands twice in an object')
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("a.json", "bad_json"), ("a.ndjson", "nothing_readable")]
+)
+def test_json_that_is_too_deep_fails_its_file(load, file, name, code):
+    (error,) = load("t", file(name, "[" * 50_000 + "]" * 50_000)).errors
+    assert error.code == code
+
+
 def test_rejects_of_several_loads_lie_in_one_table(load, file, rows):
     load("t", file("a.csv", "a,b\n1,2\n3\n"))
     load("t", file("b.csv", "a,b\n1,2\n4\n"))

@@ -80,7 +80,7 @@ def _whole_first_line(text: bytes) -> bool:
     line = text.partition(b"\n")[0]
     try:
         return isinstance(json.loads(line), dict | list)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

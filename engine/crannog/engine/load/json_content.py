@@ -158,6 +158,10 @@ def open_json(desk: Desk, spooled: Spooled, path: str, form: str) -> JsonContent
         if not content.mend():
             raise _broken(spooled, path, error) from error
         _look(desk, content)
+    else:
+        # A key twice in one object is seen by DuckDB only where it does not infer all of it.
+        if content.sampled and content.mend():
+            _look(desk, content)
     return content
 
 
