@@ -36,6 +36,11 @@ def test_files_on_s3_go_into_a_lake_on_s3(s3, bucket):
         )
         assert [each.status for each in again.files] == ["loaded", "skipped", "loaded"]
         assert session.sql("SELECT a FROM raw.t ORDER BY a").fetchall() == [(2.0,), (3.5,), (5.0,)]
+        obstore.delete(bucket, "in/2.csv")
+        obstore.put(bucket, "in/2.csv", b"a,b\n9,x\n")
+        changed = load_files(session, "raw.t", [f"s3://{s3.bucket}/in/*.csv"])
+        assert [each.status for each in changed.files] == ["skipped", "failed", "skipped"]
+        assert changed.errors[0].code == "changed_since_load"
         keyed = load_files(
             session, "raw.t", [f"s3://{s3.bucket}/in/3.csv"], options_of(mode="replace", key="a")
         )
@@ -90,3 +95,15 @@ def test_passwords_in_urls_are_not_shown(load):
     (error,) = result.errors
     assert "hush" not in error.message
     assert "hush" not in result.files[0].path
+
+
+def test_files_that_s3_says_are_the_same_are_not_fetched_again(s3, bucket, monkeypatch):
+    from crannog.engine.load.spool import Spool
+
+    obstore.put(bucket, "a.csv", b"a\n1\n")
+    url = f"s3://{s3.bucket}/a.csv"
+    with connect(s3.url, storage=s3.options) as session:
+        session.load("t", url)
+        monkeypatch.setattr(Spool, "fetch", None)
+        assert [each.status for each in session.load("t", url).files] == ["skipped"]
+        assert [each.status for each in session.load("t", f"{url[:-5]}*.csv").files] == ["skipped"]

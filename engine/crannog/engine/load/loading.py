@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crannog.catalog.ledger import find_files
 from crannog.engine.events import (
     FileFinished,
     Listener,
@@ -160,7 +161,8 @@ class _Load:
         self.tell(RunStarted("load", len(found)))
         shown = found[0].shown if len(found) == 1 else f"{len(found):,} files"
         self.meter = Meter(self.tell, shown)
-        tasks = [self._task(source) for source in self.meter.over(found, FETCH)]
+        tags = self._known_tags(target, found)
+        tasks = [self._task(source, tags) for source in self.meter.over(found, FETCH)]
         self._once(tasks)
         publication = Publication(
             door=self.door,
@@ -222,12 +224,25 @@ class _Load:
         except CrannogError as error:
             task.fail(error)
 
-    def _task(self, found: Source | Missing) -> Task:
+    def _known_tags(
+        self, target: Target, found: Sequence[Source | Missing]
+    ) -> Mapping[str, object]:
+        """Return what stores said of files when they were loaded: the same again is the same."""
+        urls = [each.url for each in found if isinstance(each, Source) and each.tag is not None]
+        if not urls or target.pin is None or self.options.mode == "replace":
+            return {}
+        known = find_files(self.door.lake, target.pin.ledger, urls)
+        return {url: entry.get("tag") for url, entry in known.items()}
+
+    def _task(self, found: Source | Missing, tags: Mapping[str, object]) -> Task:
         task = Task(found.shown)
         if isinstance(found, Missing):
             task.fail(found.error)
             return task
-        self._attempt(task, partial(self._fetch, task, found))
+        if found.tag is not None and tags.get(found.url) == found.tag:
+            task.known = True
+        else:
+            self._attempt(task, partial(self._fetch, task, found))
         return task
 
     def _fetch(self, task: Task, found: Source) -> None:

@@ -362,6 +362,7 @@ class Publication:
             entries[task.url] = {
                 "size": task.spooled.size,
                 "sha256": task.spooled.sha256,
+                "tag": task.spooled.source.tag,
                 "files": [file.path for file in task.written],
                 "rows": task.rows,
                 "rejected": task.rejected,

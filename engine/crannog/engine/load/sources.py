@@ -30,12 +30,14 @@ class Source:
         shown: as messages, results and `_file` have it.
         url: as the ledger has it: the same file has the same one, whoever loads it.
         place: the local path, the whole URL, or `-`.
+        tag: what the store says that changes with the content, where it says so (S3's ETag).
     """
 
     shown: str
     url: str
     place: str
     remote: bool = False
+    tag: str | None = None
 
     @property
     def standard_input(self) -> bool:
@@ -122,19 +124,36 @@ def _printable(path: str) -> str:
 
 def _remote(url: str, storage: Mapping[str, str]) -> Iterator[Source]:
     scheme = url.partition(":")[0].lower()
-    if scheme in ("http", "https") or not _MAGIC.search(url):
+    if scheme in ("http", "https"):
+        # What a web server says of a file does not always change with it.
         yield Source(public(url), public(url), url, remote=True)
         return
     system, root = file_system(url, storage)
+    if not _MAGIC.search(url):
+        yield Source(public(url), public(url), url, remote=True, tag=_tag_of(system, root))
+        return
     try:
-        matches = sorted(str(each) for each in system.glob(root))
+        found = system.glob(root, detail=True)
     except Exception as error:
         raise unreadable(url, error) from error
-    if not matches:
+    files = {path: info for path, info in found.items() if info.get("type") != "directory"}
+    if not files:
         raise CrannogError("no_files", f"no file matches {public(url)!r}")
-    for match in matches:
-        whole = str(system.unstrip_protocol(match))
-        yield Source(public(whole), public(whole), whole, remote=True)
+    for path in sorted(files):
+        whole = str(system.unstrip_protocol(path))
+        yield Source(public(whole), public(whole), whole, remote=True, tag=_tag(files[path]))
+
+
+def _tag_of(system: fsspec.AbstractFileSystem, path: str) -> str | None:
+    try:
+        return _tag(system.info(path))
+    except Exception:  # noqa: BLE001 (reading it will say what is wrong)
+        return None
+
+
+def _tag(info: Mapping[str, object]) -> str | None:
+    tag, size = info.get("ETag"), info.get("size")
+    return f"{tag} {size}" if tag and size is not None else None
 
 
 def file_system(url: str, storage: Mapping[str, str]) -> tuple[fsspec.AbstractFileSystem, str]:
