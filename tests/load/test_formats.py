@@ -69,6 +69,13 @@ def test_zstandard_files_are_unpacked(load, tmp_path, rows):
     assert rows("FROM t ORDER BY id") == BOTH
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-32-be"])
+def test_wide_characters_without_a_byte_order_mark_fail_the_file(load, file, encoding):
+    result = load("t", file("a.csv", CSV.encode(encoding)))
+    assert (result.errors[0].code, result.errors[0].hint) == ("bad_encoding", "save it as UTF-8")
+    assert result.commit is None
+
+
 def test_a_broken_pack_fails_the_file(load, file):
     result = load("t", file("a.csv.gz", gzip.compress(CSV.encode())[:-9]))
     assert result.errors[0].code == "bad_compression"

@@ -169,6 +169,8 @@ def load_settings(
 
 def absolute_lake(url: str, base: Path) -> str:
     """Return a lake's URL without a trailing slash; a path becomes absolute from `base`."""
+    if not url.strip():
+        raise UsageError("bad_lake_url", "the lake's URL is empty", hint="name a folder or a URL")
     if url.startswith("file://"):
         from urllib.parse import unquote, urlsplit
 

@@ -17,6 +17,12 @@ def as_utf8_lines(spool: Spool, path: str, shown: str) -> str:
     with Path(path).open("rb") as stream:
         start = stream.read(1 << 16)
     encoding = _UTF16.get(start[:2])
+    if encoding is None and start.count(0) > len(start) // 4:
+        raise CrannogError(
+            "bad_encoding",
+            f"{shown!r} looks like UTF-16 or UTF-32 without a byte order mark",
+            hint="save it as UTF-8",
+        )
     if encoding is not None:
         path = _from_utf16(spool, path, encoding, shown)
         with Path(path).open("rb") as stream:
