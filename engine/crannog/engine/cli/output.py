@@ -57,6 +57,8 @@ class Output:
     def remark(self, text: str) -> None:
         """Say something beside the result, unless silence is wanted."""
         if not self.quiet:
+            # Both streams may be one file, where things must stand in the order they were said.
+            sys.stdout.flush()
             print(text, file=sys.stderr)
 
     def warning(self, text: str) -> None:
