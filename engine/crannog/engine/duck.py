@@ -39,6 +39,8 @@ _FIXED = {
     "errors_as_json": "true",
     # Other writers' Parquet statistics ignore NaN; without this, rows would be missed.
     "parquet_can_have_nan": "true",
+    # A view, its description and its run each read a file's footer; DuckDB checks the file's time.
+    "parquet_metadata_cache": "true",
     "python_enable_replacements": "false",
 }
 
