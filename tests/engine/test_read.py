@@ -134,9 +134,8 @@ def test_many_scratches_of_one_duck_work_at_once(any_tables):
     assert failures == []
 
 
-def test_nothing_but_the_lake_can_be_reached_through_its_file_system(s3, duck, any_tables):
-    if any_tables.lake.store.local:
-        pytest.skip("DuckDB reads local files by itself")
+@pytest.mark.parametrize("any_tables", ["s3"], indirect=True)
+def test_nothing_but_the_lake_can_be_reached_through_its_file_system(any_tables):
     root = any_tables.lake.store.root
     for url in (f"{root}/../other/x.parquet", "s3://elsewhere/x.parquet"):
         with pytest.raises(StorageError) as raised:
