@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from crannog.engine.lookup import Lookup, unknown_table
+from crannog.engine.ownership import refuse_owned
 from crannog.engine.reading import reading
-from crannog.errors import QueryError, UsageError
+from crannog.errors import QueryError
 from crannog.names import RESERVED_SCHEMAS, TableName
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from crannog.catalog.state import Changes, Entry, State
     from crannog.engine.reading import Run
 
-_BUILT = frozenset({"model", "view", "seed", "snapshot"})
 _LONGEST_MESSAGE = 100
 
 
@@ -61,18 +61,7 @@ def existing(run: Run, state: State, name: TableName) -> Entry:
     entry = state.tables.get(name.key)
     if entry is None:
         raise placed(run, unknown_table(name, state))
-    if entry.kind in _BUILT:
-        raise UsageError(
-            "table_is_a_model",
-            f"{entry.name} is made by a {'model' if entry.kind != 'seed' else 'seed'}",
-            hint="change its file and run `crannog build`",
-        )
-    if entry.kind == "adopted":
-        raise UsageError(
-            "table_is_adopted",
-            f"{entry.name} belongs to another tool",
-            hint="write to it there; `crannog adopt --refresh` moves the pin",
-        )
+    refuse_owned(entry, instead="change its file and run `crannog build`")
     return entry
 
 

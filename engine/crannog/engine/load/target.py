@@ -11,6 +11,7 @@ from crannog.catalog.delta_log import DataFile
 from crannog.catalog.locations import new_location
 from crannog.engine.load.fit import typed_fit
 from crannog.engine.load.schema import Schema, Stored
+from crannog.engine.ownership import refuse_owned
 from crannog.engine.read import select_files
 from crannog.engine.write import write_files
 from crannog.errors import UsageError
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from crannog.catalog.state import State
     from crannog.engine.duck import Duck
     from crannog.engine.scratch import Scratch
-
-_BUILT = {"model": "model", "view": "model", "snapshot": "model", "seed": "seed"}
 
 
 @dataclass(slots=True)
@@ -132,18 +131,7 @@ def find_target(lake: Lake, opened: Callable[[], Duck], state: State, table: Tab
     entry = state.tables.get(table.key)
     if entry is None:
         return Target(lake, opened, table)
-    if entry.kind in _BUILT:
-        raise UsageError(
-            "table_is_a_model",
-            f"{entry.name} is made by a {_BUILT[entry.kind]}",
-            hint="load into a table of another name",
-        )
-    if entry.kind == "adopted":
-        raise UsageError(
-            "table_is_adopted",
-            f"{entry.name} belongs to another tool",
-            hint="write to it there; `crannog adopt --refresh` moves the pin",
-        )
+    refuse_owned(entry, instead="load into a table of another name")
     if entry.kind == "rejected":
         raise UsageError(
             "table_is_rejects", f"{entry.name} holds the rejected lines of another table"
