@@ -10,10 +10,9 @@ from typing import cast
 from urllib.parse import quote, unquote
 
 from crannog.catalog.delta_schema import columns_from_delta, delta_schema, needs_ntz
+from crannog.catalog.pins import JsonObject
 from crannog.errors import StorageError
 from crannog.types import Column
-
-JsonObject = dict[str, object]
 
 RETENTION: Mapping[str, str] = {
     "delta.enableExpiredLogCleanup": "false",

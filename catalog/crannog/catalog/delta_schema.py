@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import cast
 
+from crannog.catalog.pins import JsonObject
 from crannog.errors import StorageError
 from crannog.types import (
     TIMESTAMPTZ,
@@ -21,8 +22,6 @@ from crannog.types import (
     Type,
     parse_type,
 )
-
-JsonObject = dict[str, object]
 
 _DELTA_NAMES = {
     "BOOLEAN": "boolean",

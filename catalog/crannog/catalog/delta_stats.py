@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from crannog.catalog.delta_schema import delta_name
+from crannog.catalog.pins import JsonObject
 from crannog.types import Column, ListOf, MapOf, StructOf, Type, parse_type
 
-JsonObject = dict[str, object]
 Found = Mapping[str, Mapping[str, str]]
 
 TEXT_LENGTH = 32

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from crannog.catalog.delta_publish import ensure_published, is_published
+from crannog.catalog.pins import JsonObject
 from crannog.errors import UsageError
 from crannog.names import TableName, closest_table
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from crannog.catalog.pins import Pin
     from crannog.catalog.state import Entry
 
-JsonObject = dict[str, object]
 INTERNAL = frozenset({"rejected"})
 
 

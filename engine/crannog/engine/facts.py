@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from crannog.catalog.pins import JsonObject
 from crannog.engine.config_file import decoded
 from crannog.errors import ModelError
 from crannog.names import TableName
 
 if TYPE_CHECKING:
     from crannog.engine.project import Project, ProjectFile
-
-JsonObject = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)

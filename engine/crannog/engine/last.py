@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from crannog.engine.facts import JsonObject, facts_to_json
+from crannog.catalog.pins import JsonObject
+from crannog.engine.facts import facts_to_json
 from crannog.engine.manifest import InputRef, Item
 from crannog.engine.semantics import SEMANTICS, SETTINGS
 from crannog.names import TableName

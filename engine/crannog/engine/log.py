@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.commit import Commit, time_text
+from crannog.catalog.pins import JsonObject
 from crannog.errors import CrannogError
 
 if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
     from crannog.catalog.pins import Pin
-
-JsonObject = dict[str, object]
 
 
 def commit_document(commit: Commit) -> JsonObject:

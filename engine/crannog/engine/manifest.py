@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from crannog.catalog.pins import JsonObject
 from crannog.engine.facts import (
     Facts,
-    JsonObject,
     SourceFile,
     facts_from_json,
     facts_to_json,

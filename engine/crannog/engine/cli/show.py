@@ -13,7 +13,7 @@ from crannog.errors import UsageError
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
-    from crannog.engine.log import JsonObject
+    from crannog.catalog.pins import JsonObject
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
