@@ -11,6 +11,7 @@ from threading import Lock
 from typing import cast
 
 from crannog.catalog.delta_entry import DataFile, LogEntry, read_entry, staged_key
+from crannog.catalog.draft import DraftPin
 from crannog.catalog.objects import Objects
 from crannog.catalog.pins import EntryRef, JsonObject, Pin
 from crannog.errors import StorageError
@@ -52,6 +53,8 @@ def live_files(objects: Objects, pin: Pin) -> Files:
     """Return the data files that make up a pin, in the order in which they were added."""
     if pin.location is None:
         return ()
+    if isinstance(pin, DraftPin):
+        return pin.live
     key = (pin.snapshot, tuple(entry.sha256 for entry in pin.entries))
     known = _lists.get(key)
     if known is None:

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TypeVar, cast
 
 from crannog.catalog.commit import Commit, commit_from_json, commit_to_json
+from crannog.catalog.draft import DraftEntry
 from crannog.catalog.pins import JsonObject, Pin, pin_from_json, pin_to_json
 from crannog.catalog.state import Entry, State, state_from_json, state_to_json
 from crannog.catalog.store import Store
@@ -107,6 +108,8 @@ class Objects:
 
     def pin(self, at: Entry | str) -> Pin:
         """Return the pin of a state's entry, or of a digest."""
+        if isinstance(at, DraftEntry) and at.pin is not None:
+            return at.pin
         digest = at if isinstance(at, str) else at.digest
         known = self.cached(f"pin:{digest}")
         if known is None:

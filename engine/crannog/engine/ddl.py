@@ -1,17 +1,15 @@
-"""CREATE TABLE, CREATE TABLE AS and DROP TABLE, each as one commit."""
+"""CREATE TABLE, CREATE TABLE AS and DROP TABLE."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crannog.catalog.delta_log import DataFile, stage
 from crannog.catalog.locations import new_location
-from crannog.catalog.state import Changes
-from crannog.engine.edit import commit, existing, lookup_at, placed, target_of, unmoved
-from crannog.engine.result import Outcome
+from crannog.catalog.pins import Pin
+from crannog.engine.edit import Edit, TableEdit, existing, lookup_at, placed, target_of
 from crannog.engine.splice import SplicedText
 from crannog.engine.write import columns_of, write_files
 from crannog.errors import CrannogError, QueryError
@@ -19,123 +17,73 @@ from crannog.names import TableName, literal, quote
 from crannog.types import Column, column_for
 
 if TYPE_CHECKING:
-    from crannog.catalog.commit import Head
-    from crannog.catalog.lake import Lake
-    from crannog.catalog.pins import Pin
     from crannog.catalog.state import State
     from crannog.engine.lookup import Lookup
-    from crannog.engine.reading import Run
+    from crannog.engine.reading import Reading, Run
 
 
-def create_table(run: Run, lake: Lake) -> Outcome:
-    """Run CREATE TABLE with column definitions."""
+def create_table(run: Run, at: Reading) -> Edit:
+    """Evaluate CREATE TABLE with column definitions."""
     name = target_of(run)
     columns = _defined(run, name)
-
-    def prepare(head: Head, state: State) -> Changes | None:
-        del head
-        if _taken(run, state, name):
-            return None
-        return Changes({name.key: _new(lake, name, columns, ())})
-
-    made = commit(run, lake, prepare)
-    return Outcome("CREATE TABLE", None, made.id if made else None)
+    if _taken(run, at.state, name):
+        return Edit("CREATE TABLE")
+    id = uuid.uuid4().hex
+    pin = _new(name, columns, id, new_location(at.lake, str(name), id))
+    edit = TableEdit(None, pin, operation="CREATE TABLE")
+    return Edit("CREATE TABLE", tables={name.key: edit}, read={name.key: None})
 
 
-def create_table_as(run: Run, lake: Lake) -> Outcome:
-    """Run CREATE TABLE ... AS: the query's rows as of the branch's head."""
-    attempt = _Copy(run, lake, target_of(run))
-    made = commit(run, lake, attempt.prepare)
-    rows = attempt.pin.rows if attempt.pin and made else None
-    return Outcome("CREATE TABLE AS", rows, made.id if made else None, attempt.warnings)
-
-
-def drop_table(run: Run, lake: Lake) -> Outcome:
-    """Run DROP TABLE; old commits keep the table."""
+def create_table_as(run: Run, at: Reading) -> Edit:
+    """Evaluate CREATE TABLE ... AS: the query's rows as of the commit that is read."""
     name = target_of(run)
-
-    def prepare(head: Head, state: State) -> Changes | None:
-        del head
-        if run.statement.if_exists and name.key not in state.tables:
-            return None
-        existing(run, state, name)
-        return Changes({name.key: None})
-
-    made = commit(run, lake, prepare)
-    return Outcome("DROP TABLE", None, made.id if made else None)
-
-
-class _Copy:
-    """Hold what CREATE TABLE AS wrote, so that a lost race need not write it again."""
-
-    def __init__(self, run: Run, lake: Lake, name: TableName) -> None:
-        self.run = run
-        self.lake = lake
-        self.name = name
-        self.pin: Pin | None = None
-        self.warnings: tuple[str, ...] = ()
-        self._read: Mapping[str, str] = {}
-
-    def prepare(self, head: Head, state: State) -> Changes | None:
-        if _taken(self.run, state, self.name):
-            return None
-        if self.pin is None or not unmoved(self._read, state):
-            lookup = lookup_at(self.run, self.lake, head)
-            try:
-                self.pin = self._write(lookup)
-            except CrannogError as error:
-                raise lookup.explained(error) from error.__cause__
-            finally:
-                lookup.close()
-            self._read = lookup.read
-        return Changes({self.name.key: self.pin})
-
-    def _write(self, lookup: Lookup) -> Pin:
-        run = self.run
-        body = lookup.body(run)
-        lookup.scratch.search("main")
-        params = lookup.params(run, body)
-        place = body.place(body.text, run.file)
-        described = lookup.scratch.describe(body.text, params, place=place)
-        select = body.text
-        if run.statement.columns is not None:
-            names = _renamed(run, run.statement.columns, len(described))
-            select = f"SELECT * FROM (\n{body.text}\n) AS t({', '.join(map(quote, names))})"
-        warnings: list[str] = []
-        place = body.place(select, run.file)
-        columns = columns_of(lookup.scratch, select, params, place=place, warn=warnings.append)
-        self.warnings = tuple(warnings)
-        id = uuid.uuid4().hex
-        location = new_location(self.lake, str(self.name), id)
-        files = write_files(
-            lookup.scratch, self.lake, select, location, columns, params, place=place
-        )
-        return _new(self.lake, self.name, columns, files, id=id, location=location)
+    if _taken(run, at.state, name):
+        return Edit("CREATE TABLE AS")
+    lookup = lookup_at(run, at)
+    try:
+        edit, warnings = _copy(run, lookup, name)
+    except CrannogError as error:
+        raise lookup.explained(error) from error.__cause__
+    finally:
+        lookup.close()
+    rows = sum(file.rows for file in edit.adds)
+    read: dict[str, str | None] = {**lookup.read, name.key: None}
+    return Edit("CREATE TABLE AS", rows, {name.key: edit}, read, warnings=warnings)
 
 
-def _new(
-    lake: Lake,
-    name: TableName,
-    columns: Sequence[Column],
-    files: Sequence[DataFile],
-    *,
-    id: str | None = None,
-    location: str | None = None,
-) -> Pin:
-    id = id or uuid.uuid4().hex
-    pin = stage(
-        lake,
-        None,
-        name=str(name),
-        kind="table",
-        columns=columns,
-        adds=files,
-        removes=(),
-        operation="CREATE TABLE AS SELECT" if files else "CREATE TABLE",
-        location=location or new_location(lake, str(name), id),
-        table_id=id,
-    )
-    return replace(pin, project="sql")
+def drop_table(run: Run, at: Reading) -> Edit:
+    """Evaluate DROP TABLE; old commits keep the table."""
+    name = target_of(run)
+    if run.statement.if_exists and name.key not in at.state.tables:
+        return Edit("DROP TABLE")
+    entry = existing(run, at.state, name)
+    return Edit("DROP TABLE", tables={name.key: None}, read={name.key: entry.digest})
+
+
+def _copy(run: Run, lookup: Lookup, name: TableName) -> tuple[TableEdit, tuple[str, ...]]:
+    lake = lookup.at.lake
+    body = lookup.body(run)
+    lookup.scratch.search("main")
+    params = lookup.params(run, body)
+    place = body.place(body.text, run.file)
+    described = lookup.scratch.describe(body.text, params, place=place)
+    select = body.text
+    if run.statement.columns is not None:
+        names = _renamed(run, run.statement.columns, len(described))
+        select = f"SELECT * FROM (\n{body.text}\n) AS t({', '.join(map(quote, names))})"
+    warnings: list[str] = []
+    place = body.place(select, run.file)
+    columns = columns_of(lookup.scratch, select, params, place=place, warn=warnings.append)
+    id = uuid.uuid4().hex
+    location = new_location(lake, str(name), id)
+    files = write_files(lookup.scratch, lake, select, location, columns, params, place=place)
+    pin = _new(name, columns, id, location)
+    edit = TableEdit(None, pin, adds=tuple(files), operation="CREATE TABLE AS SELECT")
+    return edit, tuple(warnings)
+
+
+def _new(name: TableName, columns: Sequence[Column], id: str, location: str) -> Pin:
+    return Pin(id, str(name), "table", location, columns=tuple(columns), project="sql")
 
 
 def _taken(run: Run, state: State, name: TableName) -> bool:

@@ -1,4 +1,4 @@
-"""INSERT, as one commit: literal rows go on top of whatever came, a query's rows are read again."""
+"""INSERT: rows that are given, or those of a query."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crannog.catalog.delta_log import DataFile, stage
-from crannog.catalog.state import Changes
-from crannog.engine.edit import commit, existing, lookup_at, placed, target_of, unmoved
-from crannog.engine.result import Outcome
+from crannog.engine.edit import Edit, TableEdit, existing, lookup_at, placed, target_of
 from crannog.engine.splice import SplicedText
 from crannog.engine.write import write_files
 from crannog.errors import CrannogError, QueryError
@@ -18,12 +15,10 @@ from crannog.names import TableName, did_you_mean, literal, quote
 from crannog.types import Column
 
 if TYPE_CHECKING:
-    from crannog.catalog.commit import Head
-    from crannog.catalog.lake import Lake
+    from crannog.catalog.delta_log import DataFile
     from crannog.catalog.pins import Pin
-    from crannog.catalog.state import State
     from crannog.engine.lookup import Lookup
-    from crannog.engine.reading import Run
+    from crannog.engine.reading import Reading, Run
     from crannog.engine.scratch import Scratch
 
 _ROWS = "@insert"
@@ -31,83 +26,47 @@ _COUNT = re.compile(r"has \d+ columns but \d+ values")
 _BAD_VALUE = frozenset({"conversion_error", "out_of_range", "invalid_input"})
 
 
-def insert(run: Run, lake: Lake) -> Outcome:
-    """Run INSERT INTO ... VALUES or SELECT."""
-    attempt = _Insert(run, lake, target_of(run))
-    made = commit(run, lake, attempt.prepare)
-    return Outcome("INSERT", sum(file.rows for file in attempt.files), made.id if made else None)
+def insert(run: Run, at: Reading) -> Edit:
+    """Evaluate INSERT INTO ... VALUES or SELECT: literal rows go on top of whatever comes."""
+    name = target_of(run)
+    entry = existing(run, at.state, name)
+    pin = at.lake.pin(entry)
+    files, read = _written(run, at, pin)
+    blind = run.statement.values
+    rows = sum(file.rows for file in files)
+    if not files:
+        return Edit("INSERT", rows)
+    return Edit(
+        "INSERT",
+        rows,
+        {name.key: TableEdit(pin, pin, adds=tuple(files), blind=blind)},
+        {} if blind else {**read, name.key: entry.digest},
+    )
 
 
-class _Insert:
-    """Hold what an INSERT wrote, so that a lost race need not write it again."""
-
-    def __init__(self, run: Run, lake: Lake, name: TableName) -> None:
-        self.run = run
-        self.lake = lake
-        self.name = name
-        self.files: Sequence[DataFile] = ()
-        self._base: Pin | None = None
-        self._digest = ""
-        self._read: Mapping[str, str] = {}
-
-    def prepare(self, head: Head, state: State) -> Changes | None:
-        entry = existing(self.run, state, self.name)
-        pin = self.lake.pin(entry)
-        if not self._holds(pin, entry.digest, state):
-            self._write(head, pin)
-            self._base, self._digest = pin, entry.digest
-        if not self.files:
-            return None
-        made = stage(
-            self.lake,
-            pin,
-            name=pin.name,
-            kind=pin.kind,
-            columns=pin.columns,
-            partition_by=pin.partition_by,
-            adds=self.files,
-            removes=(),
-            operation="WRITE",
+def _written(run: Run, at: Reading, pin: Pin) -> tuple[list[DataFile], Mapping[str, str]]:
+    lookup = lookup_at(run, at)
+    try:
+        body = lookup.body(run)
+        lookup.scratch.search("main")
+        targets = _targets(run, pin.columns)
+        if run.statement.values:
+            select = _literal_rows(run, lookup.scratch, body, targets)
+            params = None
+        else:
+            select = _query_rows(run, lookup, body, targets)
+            params = lookup.params(run, body)
+        whole = _all_columns(pin, targets, select)
+        assert pin.location is not None
+        place = body.place(whole, run.file)
+        files = write_files(
+            lookup.scratch, at.lake, whole, pin.location, pin.columns, params, place=place
         )
-        return Changes({self.name.key: made})
-
-    def _holds(self, pin: Pin, digest: str, state: State) -> bool:
-        """Whether what was written for an earlier head may go on top of this one."""
-        base = self._base
-        if base is None or base.id != pin.id or base.columns != pin.columns:
-            return False
-        if self.run.statement.values:
-            return True
-        return digest == self._digest and unmoved(self._read, state)
-
-    def _write(self, head: Head, pin: Pin) -> None:
-        lookup = lookup_at(self.run, self.lake, head)
-        try:
-            body = lookup.body(self.run)
-            lookup.scratch.search("main")
-            targets = _targets(self.run, pin.columns)
-            if self.run.statement.values:
-                select = _literal_rows(self.run, lookup.scratch, body, targets)
-                params = None
-            else:
-                select = _query_rows(self.run, lookup, body, targets)
-                params = lookup.params(self.run, body)
-            whole = _all_columns(pin, targets, select)
-            assert pin.location is not None
-            self.files = write_files(
-                lookup.scratch,
-                self.lake,
-                whole,
-                pin.location,
-                pin.columns,
-                params,
-                place=body.place(whole, self.run.file),
-            )
-        except CrannogError as error:
-            raise lookup.explained(error) from error.__cause__
-        finally:
-            self._read = lookup.read
-            lookup.close()
+    except CrannogError as error:
+        raise lookup.explained(error) from error.__cause__
+    finally:
+        lookup.close()
+    return files, lookup.read
 
 
 def _targets(run: Run, columns: Sequence[Column]) -> list[Column]:

@@ -285,6 +285,7 @@ class Session:
     def _run(self, run: Run) -> Result | Outcome:
         from crannog.engine.ddl import create_table, create_table_as, drop_table
         from crannog.engine.dml import insert
+        from crannog.engine.edit import commit
         from crannog.engine.queries import READS, answer
 
         kind = run.statement.kind
@@ -303,7 +304,7 @@ class Session:
                 f"this session looks at {self.settings.at}, where nothing can be written",
                 hint="leave out --at (or at=) to write to the branch",
             )
-        return writes[kind](run, self._handles.lake_to_write(create=kind in _CREATES))
+        return commit(run, self._handles.lake_to_write(create=kind in _CREATES), writes[kind])
 
 
 _CREATES = frozenset({StatementKind.CREATE_TABLE, StatementKind.CREATE_TABLE_AS})

@@ -1,0 +1,1 @@
+"""What one statement says, read from its tokens."""

@@ -1,0 +1,94 @@
+"""One statement of a script: what it is, and where its parts lie in its text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from crannog.sql.tokens import Token
+
+
+class StatementKind(StrEnum):
+    """List what a statement can be; `later` and `refused` are known words that are not run."""
+
+    QUERY = "query"
+    CREATE_TABLE = "create_table"
+    CREATE_TABLE_AS = "create_table_as"
+    INSERT = "insert"
+    DROP_TABLE = "drop_table"
+    UPDATE = "update"
+    DELETE = "delete"
+    MERGE = "merge"
+    TRUNCATE = "truncate"
+    ALTER_TABLE = "alter_table"
+    COMMENT = "comment"
+    CREATE_VIEW = "create_view"
+    DROP_VIEW = "drop_view"
+    CREATE_SCHEMA = "create_schema"
+    DROP_SCHEMA = "drop_schema"
+    BEGIN = "begin"
+    COMMIT = "commit"
+    ROLLBACK = "rollback"
+    SHOW_TABLES = "show_tables"
+    DESCRIBE = "describe"
+    SUMMARIZE = "summarize"
+    EXPLAIN = "explain"
+    LATER = "later"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One part of a statement, as `where`, and where what it says lies in the statement's text."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Hold one statement of a script; all offsets count in `text`.
+
+    Args:
+        text: the statement without its `;` and the comments around it.
+        start, line, column: where it stands in the script.
+        word: the words that name it, as `create table`.
+        target: the unquoted parts of the table that it writes, drops, describes.
+        columns: the column list of INSERT or CREATE TABLE ... AS.
+        body_start: where its query, VALUES, DEFAULT VALUES or bracket of column definitions starts.
+        body_end: where that ends.
+        values: INSERT of literal rows only, which reads no table.
+        not_yet: clauses that are known and not run yet, as `RETURNING`.
+        query: the body is a query (of EXPLAIN, DESCRIBE, SUMMARIZE too).
+        temporary: it makes a table of this session.
+        clauses: the other parts of a statement that writes, in order.
+    """
+
+    kind: StatementKind
+    text: str
+    start: int
+    line: int
+    column: int
+    tokens: tuple[Token, ...]
+    word: str
+    target: tuple[str, ...] | None = None
+    target_start: int | None = None
+    target_end: int | None = None
+    columns: tuple[str, ...] | None = None
+    body_start: int | None = None
+    body_end: int | None = None
+    query: bool = False
+    values: bool = False
+    if_exists: bool = False
+    if_not_exists: bool = False
+    or_replace: bool = False
+    analyze: bool = False
+    not_yet: tuple[str, ...] = ()
+    temporary: bool = False
+    clauses: tuple[Clause, ...] = ()
+
+    @property
+    def body(self) -> str | None:
+        """The text of the query or definition inside the statement."""
+        return None if self.body_start is None else self.text[self.body_start : self.body_end]
