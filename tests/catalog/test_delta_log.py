@@ -178,12 +178,14 @@ def test_a_version_that_another_program_wrote_is_a_foreign_write(lake):
 def test_what_changed_between_two_pins_is_told_version_by_version(lake):
     pins = appended(lake, None, 3)
     a, b, _ = live_files(lake, pins[2])
-    compacted = step(lake, pins[2], [data_file(lake, 0, 1)], [a, b], data_change=False)
+    merged, new = data_file(lake, 0, 1), data_file(lake, 3)
+    compacted = step(lake, pins[2], [merged, new], [a, b], quiet=[merged, a, b])
     last = step(lake, compacted, [data_file(lake, 7)], live_files(lake, pins[2])[2:])
     found = changes_between(lake, pins[0], last)
     assert found is not None
     assert [each.version for each in found.versions] == [1, 2, 3, 4]
-    assert [len(each.adds) for each in found.versions] == [1, 1, 0, 1]
+    assert [len(each.adds) for each in found.versions] == [1, 1, 1, 1]
+    assert found.versions[2].adds[0].path == new.path
     assert [len(each.removes) for each in found.versions] == [0, 0, 0, 1]
     grown = changes_between(lake, pins[0], pins[2])
     assert grown is not None
@@ -360,8 +362,8 @@ def test_a_replay_gives_what_the_steps_did(lake, steps):
                 location=f"main/{uuid.uuid4().hex}",
             )
         else:
-            quiet = {"data_change": False} if action == "compact" else {}
-            pin = step(lake, pin, files, removes, **quiet)
+            quiet = [*files, *removes] if action == "compact" else []
+            pin = step(lake, pin, files, removes, quiet=quiet)
         if action == "replace":
             live = {}
         elif action != "append":

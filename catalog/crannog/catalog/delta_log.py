@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid as uuids
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -70,7 +70,7 @@ def stage(  # noqa: PLR0913  (one call says all of a new version, by keyword)
     location: str | None = None,
     table_id: str | None = None,
     partition_by: Sequence[str] = (),
-    data_change: bool = True,
+    quiet: Collection[DataFile] = (),
 ) -> Pin:
     """Put the staged entry of a table's next version and return its pin; nobody sees it yet.
 
@@ -78,7 +78,7 @@ def stage(  # noqa: PLR0913  (one call says all of a new version, by keyword)
         base: the pin that it goes on top of, published or not; None makes a new table, which
             needs `location` and `table_id`.
         removes: files of the base to take out, or "all".
-        data_change: False where the rows stay the same (compaction).
+        quiet: those of the files that move rows and change none (compaction).
     """
     if base is None:
         assert location is not None
@@ -98,7 +98,7 @@ def stage(  # noqa: PLR0913  (one call says all of a new version, by keyword)
         meta=meta if changed or partition_by != base.partition_by else None,
         adds=tuple(adds),
         removes=gone,
-        quiet=frozenset() if data_change else frozenset(f.logged_path for f in (*adds, *gone)),
+        quiet=frozenset(file.logged_path for file in quiet),
     )
     data = encode_entry(entry)
     version = 0 if base.version is None else base.version + 1
