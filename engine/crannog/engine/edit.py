@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from crannog.catalog.delta_log import DataFile, stage
 from crannog.catalog.pins import Pin
 from crannog.catalog.state import Changes
+from crannog.engine.compact import Compaction, compaction, due
 from crannog.engine.lookup import Lookup, unknown_table
 from crannog.engine.ownership import refuse_owned
 from crannog.engine.reading import reading
@@ -38,6 +39,7 @@ class TableEdit:
         removes: live files of `base` to take out, or "all".
         staged: False where the log gets no new version (a view, a rename).
         blind: it may go on top of whatever came, as long as the columns are the same.
+        compaction: small files of `base` that are merged in passing, if all are still live then.
     """
 
     base: Pin | None
@@ -47,6 +49,7 @@ class TableEdit:
     operation: str = "WRITE"
     staged: bool = True
     blind: bool = False
+    compaction: Compaction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def commit(run: Run, lake: Lake, evaluate: Evaluate) -> Outcome:
     def prepare(head: Head, state: State) -> Changes | None:
         nonlocal held
         if held is None or not holds(held, lake, state):
-            held = evaluate(run, reading(lake, head.commit, run.branch))
+            held = compacted(run, lake, evaluate(run, reading(lake, head.commit, run.branch)))
         return changes_of(lake, held.tables, state) if held.tables else None
 
     made = lake.publish(
@@ -92,6 +95,18 @@ def commit(run: Run, lake: Lake, evaluate: Evaluate) -> Outcome:
     )
     assert held is not None
     return Outcome(held.statement, held.rows, made.id if made else None, held.warnings)
+
+
+def compacted(run: Run, lake: Lake, edit: Edit) -> Edit:
+    """Let an edit that appends merge the small files that others before it left."""
+    tables = dict(edit.tables)
+    for key, each in edit.tables.items():
+        appends = each is not None and each.adds and each.removes == ()
+        if each is None or each.base is None or not appends or not due(lake, each.base):
+            continue
+        with run.duck.scratch() as scratch:
+            tables[key] = replace(each, compaction=compaction(scratch, lake, each.base))
+    return replace(edit, tables=tables)
 
 
 def holds(edit: Edit, lake: Lake, state: State) -> bool:
@@ -125,6 +140,9 @@ def staged(lake: Lake, edit: TableEdit, now: Entry | None) -> Pin:
     if not edit.staged:
         return edit.pin
     base = lake.pin(now) if edit.blind and now is not None else edit.base
+    merged = edit.compaction
+    if merged is not None and (base is None or not merged.holds(lake, base)):
+        merged = None
     if base is not None:
         base = replace(base, comment=edit.pin.comment)
     made = stage(
@@ -134,8 +152,9 @@ def staged(lake: Lake, edit: TableEdit, now: Entry | None) -> Pin:
         kind=edit.pin.kind,
         columns=edit.pin.columns,
         partition_by=edit.pin.partition_by,
-        adds=edit.adds,
-        removes=edit.removes,
+        adds=edit.adds if merged is None else (*edit.adds, *merged.adds),
+        removes=edit.removes if merged is None else merged.removes,
+        quiet=() if merged is None else merged.files,
         operation=edit.operation,
         location=edit.pin.location,
         table_id=edit.pin.id,

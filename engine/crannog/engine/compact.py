@@ -1,0 +1,92 @@
+"""Compaction: small files that appends left are merged in the commit of a later append.
+
+Files of a size make a tier. Once a tier has sixteen, they and all smaller ones become one file of a
+higher tier, so that a row is rewritten a few times in its life and a table has few small files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from crannog.catalog.draft import DraftPin
+from crannog.engine.read import select_files
+from crannog.engine.write import write_files
+from crannog.errors import CrannogError, Interrupted
+
+if TYPE_CHECKING:
+    from crannog.catalog.delta_log import DataFile
+    from crannog.catalog.lake import Lake
+    from crannog.catalog.pins import Pin
+    from crannog.engine.scratch import Scratch
+
+TIER_FILES = 16
+TIER_SIZES = (1 << 16, 1 << 20, 1 << 24)
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """Hold files that take the place of others, row for row."""
+
+    adds: tuple[DataFile, ...]
+    removes: tuple[DataFile, ...]
+
+    @property
+    def files(self) -> tuple[DataFile, ...]:
+        """All of them: what a log entry does to them changes no row."""
+        return (*self.adds, *self.removes)
+
+    def holds(self, lake: Lake, pin: Pin) -> bool:
+        """Say whether it may be a part of the next version of a pin: all that it merges is live."""
+        live = {file.logged_path for file in lake.files(pin)}
+        return all(file.logged_path in live for file in self.removes)
+
+    def discard(self, lake: Lake, location: str) -> None:
+        """Delete what was written, which no version names."""
+        for file in self.adds:
+            with suppress(Exception):
+                lake.store.delete(f"{location}/{file.path}")
+
+
+def compaction(scratch: Scratch, lake: Lake, pin: Pin) -> Compaction | None:
+    """Merge small files of a pin if there are enough of them; None: there is nothing to do.
+
+    An append calls it with the pin that it goes on top of, and stages what comes back beside its
+    own files: `adds` and `removes` both in `stage(..., quiet=made.files)`. After a lost race it
+    may stay if `holds` says so. What was not published before is never merged, since its rows are
+    new to those who read changes.
+    """
+    merged = due(lake, pin)
+    if not merged:
+        return None
+    assert pin.location is not None
+    # As they are stored: what is read back as itself would only be turned into text again.
+    stored = [replace(column, type=column.stored) for column in pin.columns]
+    select = select_files(lake, pin, merged, duck=scratch.duck, columns=stored)
+    try:
+        adds = write_files(scratch, lake, select, pin.location, pin.columns)
+    except Interrupted:
+        raise
+    except CrannogError:
+        # The rows that are appended are what matters; readers are only slower without this.
+        return None
+    return Compaction(tuple(adds), tuple(merged))
+
+
+def due(lake: Lake, pin: Pin) -> list[DataFile]:
+    """Return the files of a pin's highest full tier and of those below it, oldest first."""
+    if pin.partition_by or isinstance(pin, DraftPin) or pin.files < TIER_FILES:
+        return []
+    files = lake.files(pin)
+    tiers = {file.logged_path: _tier(file.size) for file in files}
+    counts = Counter(tiers.values())
+    full = [tier for tier in range(len(TIER_SIZES)) if counts[tier] >= TIER_FILES]
+    if not full:
+        return []
+    return [file for file in files if tiers[file.logged_path] <= full[-1]]
+
+
+def _tier(size: int) -> int:
+    return sum(size >= bound for bound in TIER_SIZES)
