@@ -13,7 +13,7 @@ from crannog.engine.reading import Parameters, Reading, Run, reading
 from crannog.engine.refusals import check_parameters, refuse, used_parameters
 from crannog.engine.result import Outcome, Result
 from crannog.errors import CrannogError, QueryError, UsageError
-from crannog.sql.statements import Statement, StatementKind, split
+from crannog.sql.statements import Statement, split
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
@@ -283,8 +283,6 @@ class Session:
         )
 
     def _run(self, run: Run) -> Result | Outcome:
-        from crannog.engine.ddl import create_table, create_table_as, drop_table
-        from crannog.engine.dml import insert
         from crannog.engine.edit import commit
         from crannog.engine.queries import READS, answer
 
@@ -292,22 +290,15 @@ class Session:
         if kind in READS:
             return answer(run, self.reading())
         refuse(run)
-        writes = {
-            StatementKind.CREATE_TABLE: create_table,
-            StatementKind.CREATE_TABLE_AS: create_table_as,
-            StatementKind.DROP_TABLE: drop_table,
-            StatementKind.INSERT: insert,
-        }
         if self.settings.at is not None:
             raise UsageError(
                 "read_only",
                 f"this session looks at {self.settings.at}, where nothing can be written",
                 hint="leave out --at (or at=) to write to the branch",
             )
-        return commit(run, self._handles.lake_to_write(create=kind in _CREATES), writes[kind])
+        from crannog.engine.writes import CREATES, WRITES
 
-
-_CREATES = frozenset({StatementKind.CREATE_TABLE, StatementKind.CREATE_TABLE_AS})
+        return commit(run, self._handles.lake_to_write(create=kind in CREATES), WRITES[kind])
 
 
 def connect(  # noqa: PLR0913  (the one door: everything by keyword)
