@@ -6,12 +6,13 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, Self, cast
 
 from crannog.engine.cli.options import pairs, session_of
 from crannog.engine.cli.output import Output, json_text, rows_text
+from crannog.engine.cli.result_output import write_result
 from crannog.engine.render.endings import FORMATS, format_of
 from crannog.errors import CrannogError, UsageError
 
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
     from crannog.engine.result import Outcome, Result
     from crannog.engine.session import Session
 
-SHOWN_ROWS = 1_000
 _IN_MEMORY = 16_000_000
-_EXPLAINED = ("explain_key", "explain_value")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -230,64 +229,5 @@ class _Printer:
         self._output.remark(self._output.err.dim(f"{rows}{where} in {seconds:.2f} s"))
 
     def _write(self, result: Result) -> int:
-        from crannog.engine.outside import writing
-        from crannog.engine.render.formats import write_rows
-
-        if self._target is not None:
-            with writing(self._target, self._session.settings.storage) as out:
-                if self._kind != "table":
-                    return write_rows(result, self._kind, out, file=True)
-                return self._write_table(result, out)
-        if self._kind == "table":
-            return self._print_table(result)
-        sys.stdout.flush()
-        count = write_rows(result, self._kind, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-        return count
-
-    def _write_table(self, result: Result, out: BinaryIO) -> int:
-        from crannog.engine.render.style import Style
-        from crannog.engine.render.text import Layout, TextTable
-
-        columns = [(column.name, column.type) for column in result.columns]
-        table = TextTable(columns, _texts(result), Layout(), Style())
-        lines = (f"{line}\n".encode(errors="backslashreplace") for line in table.lines())
-        out.writelines(lines)
-        return table.shown
-
-    def _print_table(self, result: Result) -> int:
-        from crannog.engine.render.text import Layout, TextTable
-
-        columns = [(column.name, column.type) for column in result.columns]
-        if tuple(name for name, _ in columns) == _EXPLAINED:
-            for row in result.to_rows():
-                print(row["explain_value"])
-            return 0
-        terminal = sys.stdout.isatty()
-        layout = Layout(
-            columns=self._output.width if terminal else None,
-            types=terminal or self._output.verbose,
-            limit=SHOWN_ROWS if terminal else None,
-        )
-        table = TextTable(columns, _texts(result), layout, self._output.out)
-        for line in table.lines():
-            print(line)
-        if not table.more:
-            return table.shown
-        total = sum(batch.num_rows for batch in result.reader())
-        print(f"... {total - table.shown:,} more rows")
-        return int(total)
-
-
-def _texts(result: Result) -> Iterator[list[str | None]]:
-    """Yield rows as texts; times are spelled as SQL spells them."""
-    from crannog.engine.render.formats import cell_text
-
-    times = [at for at, one in enumerate(result.columns) if one.type.startswith("TIMESTAMP")]
-    for row in result.to_rows():
-        cells = [cell_text(value) for value in row.values()]
-        for at in times:
-            text = cells[at]
-            if text is not None:
-                cells[at] = text.replace("T", " ", 1).replace("Z", "+00")
-        yield cells
+        storage = self._session.settings.storage
+        return write_result(result, self._kind, self._target, storage, self._output)
