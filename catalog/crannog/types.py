@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crannog.errors import CrannogError, QueryError
 from crannog.names import quote, quote_if_needed
@@ -52,6 +52,7 @@ class Column:
     Args:
         type: what a query sees, as DuckDB spells it.
         stored: DuckDB's type of what lies in the Parquet files.
+        source: its name or field id in the files, where another tool maps columns.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Column:
     stored: str
     nullable: bool = True
     comment: str | None = None
+    source: str | int | None = field(default=None, repr=False)
 
 
 _STORED_AS_IS = frozenset(

@@ -34,6 +34,7 @@ class DataFile:
         stats: the log's statistics, with `numRecords`.
         raw_path: the path as the log spells it.
         schema: digest of the columns that the file was written with; None where nobody knows.
+        vector: names the rows that count as deleted, in a table that another tool writes.
     """
 
     path: str
@@ -44,6 +45,12 @@ class DataFile:
     modified_ms: int = 0
     raw_path: str = ""
     schema: str | None = None
+    vector: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What tells the file's rows from another's: where it lies, and which rows are deleted."""
+        return self.logged_path if self.vector is None else f"{self.logged_path}@{self.vector}"
 
     @property
     def logged_path(self) -> str:

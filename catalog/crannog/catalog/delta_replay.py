@@ -109,11 +109,16 @@ def read_staged(objects: Objects, location: str, ref: EntryRef) -> LogEntry:
 
 def put_list(objects: Objects, files: Files) -> str:
     """Keep a list of live files as a catalog object and return its hash."""
-    rows = [
-        [f.logged_path, f.size, f.rows, f.modified_ms, dict(f.partition), f.stats, f.schema]
-        for f in files
-    ]
-    return objects.put_object("files", {"files": rows})
+    return objects.put_object("files", list_to_json(files))
+
+
+def list_to_json(files: Files) -> JsonObject:
+    """Return the object that a list of live files is kept as."""
+    rows: list[list[object]] = []
+    for f in files:
+        row = [f.logged_path, f.size, f.rows, f.modified_ms, dict(f.partition), f.stats, f.schema]
+        rows.append(row if f.vector is None else [*row, f.vector])
+    return {"files": rows}
 
 
 def read_list(objects: Objects, sha: str) -> Files:
@@ -134,6 +139,7 @@ def read_list(objects: Objects, sha: str) -> Files:
                 stats=cast("JsonObject | None", row[5]),
                 raw_path=raw,
                 schema=cast("str | None", row[6]),
+                vector=cast("str | None", row[7]) if len(row) > 7 else None,
             )
         )
     return tuple(found)

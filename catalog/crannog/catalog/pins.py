@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 from crannog.types import Column
 
@@ -33,6 +33,23 @@ class InputPin:
 
 
 @dataclass(frozen=True, slots=True)
+class Adoption:
+    """Hold what a pin keeps of a table that another tool writes.
+
+    Args:
+        table: the id that its own log gives it.
+        mapping: how its files spell columns: `name` or `id`; None: as they are called.
+        deleted: hash of the list of rows that its deletion vectors hide.
+        follow: whether `plan` and `build` look for newer versions themselves.
+    """
+
+    table: str
+    mapping: str | None = None
+    deleted: str | None = None
+    follow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Pin:
     """Hold one table at one version.
 
@@ -40,7 +57,8 @@ class Pin:
         id: the table's id for life, 32 hex digits.
         name: canonical TableName text, case as first spelled.
         kind: one of `KINDS`.
-        location: key of the table's folder in the lake; None for a view.
+        location: key of the table's folder in the lake; None for a view. Of an adopted table the
+            path or URL, relative to the lake where both lie together.
         entry: the log entry that made this version; None for a view or an adopted table.
         snapshot: hash of a list of live files that `entries` go on top of; None is the empty list.
         entries: what to replay on `snapshot`, oldest first, never more than 20.
@@ -73,6 +91,7 @@ class Pin:
     tags: tuple[str, ...] = ()
     rejected: str | None = None
     text: str | None = None
+    adopted: Adoption | None = None
 
     @property
     def uuid(self) -> str | None:
@@ -96,6 +115,7 @@ def pin_to_json(pin: Pin) -> JsonObject:
         "partition_by": list(pin.partition_by),
         "key": list(pin.key),
         "tags": list(pin.tags),
+        "adopted": asdict(pin.adopted) if pin.adopted is not None else None,
     }
     for name in _PLAIN:
         kept[name] = getattr(pin, name)
@@ -104,7 +124,7 @@ def pin_to_json(pin: Pin) -> JsonObject:
 
 def pin_from_json(kept: JsonObject) -> Pin:
     """Read a pin back from `pins/<sha>`."""
-    entry = kept.get("entry")
+    entry, adopted = kept.get("entry"), kept.get("adopted")
     return Pin(
         id=cast(str, kept["id"]),
         name=cast(str, kept["name"]),
@@ -136,6 +156,7 @@ def pin_from_json(kept: JsonObject) -> Pin:
         owner=cast("str | None", kept.get("owner")),
         rejected=cast("str | None", kept.get("rejected")),
         text=cast("str | None", kept.get("text")),
+        adopted=Adoption(**cast("dict[str, Any]", adopted)) if adopted is not None else None,
     )
 
 
@@ -171,6 +192,8 @@ def _column_to_json(column: Column) -> JsonObject:
         kept["nullable"] = False
     if column.comment is not None:
         kept["comment"] = column.comment
+    if column.source is not None:
+        kept["source"] = column.source
     return kept
 
 
@@ -181,4 +204,5 @@ def _column_from_json(kept: JsonObject) -> Column:
         stored=cast(str, kept["stored"]),
         nullable=cast(bool, kept.get("nullable", True)),
         comment=cast("str | None", kept.get("comment")),
+        source=cast("str | int | None", kept.get("source")),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -52,6 +52,10 @@ class Store(Protocol):
     @property
     def root(self) -> str:
         """The prefix that DuckDB sees: `/abs/lake` or `s3://bucket/prefix`."""
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """The options that it was opened with, for another place; they may hold credentials."""
 
     @property
     def local(self) -> bool:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
@@ -28,9 +28,12 @@ class LocalStore:
 
     local = True
 
-    def __init__(self, root: str, url: str | None = None) -> None:
+    def __init__(
+        self, root: str, url: str | None = None, options: Mapping[str, object] | None = None
+    ) -> None:
         self.root = os.path.abspath(root)
         self.url = url if url is not None else root
+        self.options = options or {}
 
     def __repr__(self) -> str:
         return f"LocalStore({self.url!r})"

@@ -64,6 +64,7 @@ class RemoteStore:
         self.bucket = parts.netloc
         self.prefix = url.partition("://")[2].partition("/")[2].strip("/")
         self.root = f"{self.scheme}://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
+        self.options = options
         self._settings = _settings(self.scheme, options)
         self._endpoint = self._settings.get("endpoint")
         _check_endpoint(self._endpoint)

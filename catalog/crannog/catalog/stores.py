@@ -22,13 +22,13 @@ def open_store(url: str, options: Mapping[str, object] | None = None) -> Store:
         raise UsageError("bad_lake_url", "the lake's URL is empty", hint=_HINT)
     scheme, colon, _ = url.partition("://")
     if not colon:
-        return LocalStore(str(Path(url).expanduser()), url)
+        return LocalStore(str(Path(url).expanduser()), url, options)
     scheme = scheme.lower()
     if scheme == "file":
         parts = urlsplit(url)
         if parts.netloc not in ("", "localhost"):
             raise UsageError("bad_lake_url", f"{url!r} names another machine", hint=_HINT)
-        return LocalStore(unquote(parts.path), url)
+        return LocalStore(unquote(parts.path), url, options)
     if scheme in REMOTE:
         _refuse_secrets(url)
         # obstore costs 30 ms to import, and a local lake never needs it.
