@@ -61,6 +61,32 @@ def test_a_reload_of_rows_that_are_gone_is_a_conflict(load, file, rows, session)
     assert session.head().id == before
 
 
+def test_a_reload_finds_rows_that_were_moved_into_another_file(load, file, rows, session):
+    for i in range(20):
+        load("t", file(f"{i}.csv", f"a,b\n{i},x\n{i % 2},same\n"))
+    state = session.lake.state(session.head())
+    assert session.lake.pin(state.tables["main.t"]).files < 10
+    done = load("t", file("3.csv", "a,b\n300,new\n"), reload=True)
+    assert done.rows == 1
+    assert rows("SELECT count(*) FROM t WHERE b = 'same' AND a = 1") == [(9,)]
+    assert rows("SELECT count(*) FROM t WHERE b = 'same' AND a = 0") == [(10,)]
+    left = [i for i in range(20) if i != 3]
+    assert rows("SELECT a FROM t WHERE b = 'x' ORDER BY a") == [(i,) for i in left]
+    assert rows("SELECT a FROM t WHERE b = 'new'") == [(300,)]
+    again = load("t", file("3.csv", "a,b\n301,newer\n"), reload=True)
+    assert again.rows == 1
+    assert rows("SELECT a FROM t WHERE b LIKE 'new%'") == [(301,)]
+
+
+def test_a_reload_after_moving_and_widening_finds_the_rows(load, file, rows):
+    for i in range(20):
+        load("t", file(f"{i}.csv", f"a\n{i}\n"))
+    load("t", file("wide.csv", "a\n0.5\n"))
+    load("t", file("3.csv", "a\n300\n"), reload=True)
+    left = [i for i in range(20) if i != 3]
+    assert rows("SELECT a FROM t ORDER BY a") == [(a,) for a in sorted([*left, 0.5, 300])]
+
+
 def test_a_reload_after_widening_finds_the_rows(load, file, rows):
     load("t", file("a.csv", "v\n1\n2\n"))
     load("t", file("b.csv", "v\n2.5\n"))

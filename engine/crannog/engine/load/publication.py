@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from crannog.catalog.delta_log import DataFile, stage
 from crannog.catalog.ledger import FileEntry, add_files, all_files, find_files
@@ -17,13 +17,14 @@ from crannog.engine.load.csv_content import CsvContent
 from crannog.engine.load.keyed import Keyed
 from crannog.engine.load.options import LoadOptions
 from crannog.engine.load.rejects import rejected_name, stage_rejects
+from crannog.engine.load.rewriting import Written, paths_of, rewrite
 from crannog.engine.load.schema import Planner, Schema, name_columns
 from crannog.engine.load.staging import reject, select_rows
 from crannog.engine.load.target import Target, find_target
 from crannog.engine.load.task import Task, good
 from crannog.engine.load.watch import WRITE, Meter
 from crannog.engine.write import write_files
-from crannog.errors import ConflictError, CrannogError, Interrupted
+from crannog.errors import CrannogError, Interrupted
 from crannog.names import TableName, quote_if_needed
 
 if TYPE_CHECKING:
@@ -33,27 +34,6 @@ if TYPE_CHECKING:
     from crannog.engine.load.loading import Door
     from crannog.engine.load.spool import Spool
     from crannog.engine.scratch import Scratch
-
-
-@dataclass(slots=True)
-class Written:
-    """Hold what was written for the table as it stood.
-
-    Args:
-        digest: the pin that it was written for; None where the table was new.
-        adds: files with rewritten rows, beside those of the tasks.
-        removes: files that they take the place of.
-        moved: a rewritten file's path to those of its rows now.
-    """
-
-    target: Target
-    schema: Schema
-    key: tuple[str, ...] = ()
-    keyed: Keyed | None = None
-    adds: list[DataFile] = field(default_factory=list)
-    removes: list[DataFile] | Literal["all"] = field(default_factory=list)
-    moved: dict[str, list[str]] = field(default_factory=dict)
-    blind: bool = True
 
 
 @dataclass(slots=True)
@@ -175,6 +155,8 @@ class Publication:
         if self.written is None:
             return
         files = [*self.written.adds, *(file for task in self.tasks for file in task.written)]
+        if self.written.compaction is not None:
+            files += self.written.compaction.adds
         self._delete(self.written, files)
         for task in self.tasks:
             task.written, task.rows = (), 0
@@ -267,64 +249,32 @@ class Publication:
 
     def _rewrite(self, written: Written) -> None:
         """Write anew the stored rows that change, and say which files go."""
-        target = written.target
-        if target.pin is None:
+        pin = written.target.pin
+        if pin is None:
             return
         if self.replacing:
             written.removes, written.blind = "all", False
             return
-        gone = self._reloaded(target)
-        if gone or written.keyed is not None or written.schema.widened:
-            written.blind = False
-        keyed = written.keyed
-        touched = {file.path for file in keyed.affected()} if keyed is not None else set()
-        live = [file for file in target.files() if file.path not in gone]
-        without = keyed.replaced() if keyed is not None else None
-        removes = [file for file in target.files() if file.path in gone]
-        for file in live:
-            if file.path not in touched and not written.schema.widened:
-                continue
-            condition = without if file.path in touched else None
-            made = target.rewritten(self.scratch, written.schema, file, condition)
-            written.adds += made
-            removes.append(file)
-            if condition is None:
-                written.moved[file.path] = [each.path for each in made]
-        written.removes = "all" if written.schema.widened else removes
-
-    def _reloaded(self, target: Target) -> set[str]:
-        """Return the files whose rows are replaced; a conflict where some are gone already."""
-        tasks = good(self.tasks)
-        live = {file.path for file in target.files()}
-        gone: set[str] = set()
-        for task in tasks:
-            entry = self._known(target.pin, [task]).get(task.url)
-            if entry is None:
-                continue
-            files = _paths(entry)
-            if not files <= live:
-                raise ConflictError(
-                    "rows_changed_since_load",
-                    f"rows of {task.shown!r} were changed since it was loaded: they cannot be "
-                    "told apart any more",
-                    hint="delete its rows with SQL and load it under another name, "
-                    "or use --mode replace",
-                )
-            gone |= files
-        return gone
+        known = self._known(pin, good(self.tasks))
+        shown = {task.url: task.shown for task in good(self.tasks)}
+        rewrite(self.scratch, written, {shown[url]: entry for url, entry in known.items()})
 
     def _changes(self, written: Written, state: State) -> Changes:
         target, lake = written.target, self.door.lake
         tasks = good(self.tasks)
         adds = [*written.adds, *(file for task in tasks for file in task.written)]
+        merged = written.compaction
+        if merged is not None and (target.pin is None or not merged.holds(lake, target.pin)):
+            merged = None
         pin = stage(
             lake,
             target.pin,
             name=target.name,
             kind="table",
             columns=written.schema.columns,
-            adds=adds,
-            removes=written.removes,
+            adds=adds if merged is None else [*adds, *merged.adds],
+            removes=written.removes if merged is None else merged.removes,
+            quiet=() if merged is None else merged.files,
             operation="WRITE",
             location=target.location,
             table_id=target.id,
@@ -353,7 +303,7 @@ class Publication:
         entries: dict[str, FileEntry | None] = {}
         if written.moved:
             for url, entry in all_files(lake, ledger):
-                paths = _paths(entry)
+                paths = paths_of(entry)
                 if paths & written.moved.keys():
                     now = [new for old in sorted(paths) for new in written.moved.get(old, [old])]
                     entries[url] = {**entry, "files": now}
@@ -405,11 +355,6 @@ def _empty(task: Task, table: TableName) -> CrannogError:
         f"{task.shown!r} does not say which columns {table} has: there is nothing in it",
         hint="load a file with a header or rows first",
     )
-
-
-def _paths(entry: FileEntry) -> set[str]:
-    files = entry.get("files")
-    return {str(path) for path in files} if isinstance(files, list) else set()
 
 
 def _same(entry: FileEntry, task: Task) -> bool:

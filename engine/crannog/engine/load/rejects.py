@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from crannog.catalog.delta_log import stage
 from crannog.catalog.locations import new_location
+from crannog.engine.compact import compaction
 from crannog.engine.load.spool import file_literal
 from crannog.engine.load.task import Task
 from crannog.engine.write import write_files
@@ -62,14 +63,16 @@ def stage_rejects(
     location = base.location if base is not None else None
     location = location or new_location(lake, str(name), id)
     files = write_files(scratch, lake, _select(some, when), location, COLUMNS)
+    merged = compaction(scratch, lake, base) if base is not None else None
     pin = stage(
         lake,
         base,
         name=str(name) if base is None else base.name,
         kind="rejected",
         columns=COLUMNS,
-        adds=files,
-        removes=(),
+        adds=files if merged is None else [*files, *merged.adds],
+        removes=() if merged is None else merged.removes,
+        quiet=() if merged is None else merged.files,
         operation="WRITE",
         location=location,
         table_id=id,

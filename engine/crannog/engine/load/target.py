@@ -95,12 +95,12 @@ class Target:
         return Stored(is_empty, exact_as)
 
     def rewritten(
-        self, scratch: Scratch, schema: Schema, file: DataFile, without: str | None = None
+        self, scratch: Scratch, schema: Schema, file: DataFile, without: Sequence[str] = ()
     ) -> list[DataFile]:
         """Write a live file's rows anew with the schema's columns.
 
         Args:
-            without: condition on a row `t` that does not stay.
+            without: conditions on a row `t`, with its position: it does not stay if one holds.
         """
         assert self.pin is not None
         old = {column.name.lower(): column for column in self.pin.columns}
@@ -114,9 +114,10 @@ class Target:
             else:
                 value = f"CAST(t.{quote(before.name)} AS {column.type})"
             values.append(f"{value} AS {quote(column.name)}")
-        select = f"SELECT {', '.join(values)} FROM ({self.select([file])}) AS t"
-        if without is not None:
-            select += f" WHERE NOT ({without})"
+        rows = self.select([file], positions=bool(without))
+        select = f"SELECT {', '.join(values)} FROM ({rows}) AS t"
+        if without:
+            select += f" WHERE NOT ({' OR '.join(without)})"
         return write_files(scratch, self.lake, select, self.location, schema.columns)
 
 
