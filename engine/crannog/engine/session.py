@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from crannog.engine.config import Flags, Settings, load_settings
 from crannog.engine.handles import Handles
 from crannog.engine.reading import Parameters, Reading, Run, reading
-from crannog.engine.refusals import check_parameters, refuse, used_parameters
+from crannog.engine.refusals import check_parameters, not_yet, refuse, used_parameters
 from crannog.engine.result import Outcome, Result
 from crannog.errors import CrannogError, QueryError, UsageError
 from crannog.sql.statements import Statement, split
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
     from crannog.catalog.lake import Lake
     from crannog.catalog.store import Store
+    from crannog.engine.diff_result import Diff
     from crannog.engine.duck import Duck, Limits
     from crannog.engine.events import Listener
     from crannog.engine.load.options import LoadKeywords, LoadResult
@@ -232,6 +233,18 @@ class Session:
         found.raise_errors()
         return found
 
+    def diff(self, a: str, b: str, table: str | None = None, *, key: Sequence[str] = ()) -> Diff:
+        """Compare two refs: tables, columns, and rows, of which only files that differ are read.
+
+        Args:
+            table: only this one.
+            key: columns to match its rows by, instead of its own key.
+        """
+        from crannog.engine.diff import diff
+
+        before, after = (self.lake.resolve(ref, branch=self.settings.branch) for ref in (a, b))
+        return diff(self.lake, lambda: self.duck, before, after, table, key)
+
     def _in_project(self) -> Project:
         if self.project is None:
             raise UsageError(
@@ -298,6 +311,8 @@ class Session:
             )
         from crannog.engine.writes import CREATES, WRITES
 
+        if kind not in WRITES:
+            raise not_yet(run)
         return commit(run, self._handles.lake_to_write(create=kind in CREATES), WRITES[kind])
 
 
