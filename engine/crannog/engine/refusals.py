@@ -44,7 +44,7 @@ def refuse(run: Run) -> None:
     statement = run.statement
     word = statement.word.upper()
     if statement.kind is StatementKind.LATER:
-        raise _refusal(run, "not_yet", f"{word} is not there yet")
+        raise not_yet(run)
     if statement.kind is StatementKind.REFUSED:
         hint = _INSTEAD.get(statement.word.split()[0])
         raise _refusal(run, "not_supported", f"{word} cannot be run on a lake", hint)
@@ -52,6 +52,11 @@ def refuse(run: Run) -> None:
         clause = statement.not_yet[0]
         known = clause if clause.startswith(word.split()[0]) else f"{word} with {clause}"
         raise _refusal(run, "not_yet", f"{known} is not there yet")
+
+
+def not_yet(run: Run) -> QueryError:
+    """Say that a statement is known, and not run yet."""
+    return _refusal(run, "not_yet", f"{run.statement.word.upper()} is not there yet")
 
 
 _INSTEAD = {

@@ -9,6 +9,7 @@ from crannog.sql.ctes import read_with
 from crannog.sql.grammar.ddl import define
 from crannog.sql.grammar.dml import insert
 from crannog.sql.grammar.reads import describe, explain
+from crannog.sql.grammar.transactions import TRANSACTION_WORDS, transaction
 from crannog.sql.grammar.words import QUERY_WORDS, Words
 from crannog.sql.places import NOWHERE, Source, line_and_column
 from crannog.sql.statement import Clause, Statement, StatementKind
@@ -18,7 +19,7 @@ __all__ = ["QUERY_WORDS", "Clause", "Statement", "StatementKind", "split"]
 
 _LATER = frozenset(
     """
-    begin start commit end rollback abort update delete merge alter truncate copy comment refresh
+    update delete merge alter truncate copy comment refresh
     revert grant revoke undrop
     """.split()
 )
@@ -29,7 +30,7 @@ _REFUSED = frozenset(
     """.split()
 )
 _HANDLED = frozenset("insert create drop show describe desc summarize explain".split())
-_WORDS = QUERY_WORDS | _LATER | _REFUSED | _HANDLED
+_WORDS = QUERY_WORDS | _LATER | _REFUSED | _HANDLED | frozenset(TRANSACTION_WORDS)
 _WRITES = frozenset(
     {
         StatementKind.INSERT,
@@ -119,6 +120,8 @@ def _read(words: Words) -> Statement:
         return describe(words, word)
     if word == "explain":
         return explain(words)
+    if word in TRANSACTION_WORDS:
+        return transaction(words, word)
     if word == "insert":
         return insert(words)
     if word in ("create", "drop"):
