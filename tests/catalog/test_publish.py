@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 from lakes import Losing, append, append_often, commit_views, version, write_rows
 
-from crannog.catalog import Changes, Lake, Store, open_store
+from crannog.catalog import Changes, Head, Lake, State, Store, open_store
 from crannog.catalog.delta_log import published_key
 from crannog.catalog.locations import new_location
 from crannog.errors import ConflictError, UsageError
@@ -134,6 +134,28 @@ def test_a_place_that_only_a_branch_uses_is_taken_too(lake: Lake) -> None:
     assert len(places) == 3
 
 
+def test_a_place_that_was_taken_and_left_meanwhile_is_not_used_again(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one's version was never published, and we have looked at the places before."""
+    monkeypatch.setattr("crannog.catalog.locations._KNOWN_FOR", 1e9)
+    other = Lake.open(lake.store)
+    new_location(lake, "raw.x", "0" * 32)
+    seen = [False]
+
+    def prepare(head: Head, state: State) -> Changes:
+        pin = write_rows(lake, "raw.a", None)
+        if not seen[0]:
+            seen[0] = True
+            append(other, "raw.a")
+            commit_views(other, {"raw.a": None})
+            other.store.delete(published_key("raw/a", 0))
+        return Changes({"raw.a": pin})
+
+    lake.publish("main", prepare, author="ann", message="m", cause="edit")
+    assert _location(lake, "raw.a").startswith("raw/a-")
+
+
 def test_what_a_failed_write_left_behind_takes_no_place(lake: Lake) -> None:
     write_rows(lake, "raw.a", None)
     append(lake, "raw.a")
@@ -156,6 +178,24 @@ def test_reserved_schemas_hold_no_tables(lake: Lake, name: str) -> None:
     with pytest.raises(UsageError) as caught:
         new_location(lake, name, "0" * 32)
     assert caught.value.code == "reserved_name"
+
+
+def test_two_tables_that_branches_made_in_one_place_never_meet(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crannog.catalog.locations._KNOWN_FOR", 1e9)
+    lake.create_branch("dev", lake.head("main").commit)
+    other = Lake.open(lake.store)
+    new_location(lake, "raw.x", "0" * 32)
+    append(other, "raw.a", "dev")
+    append(lake, "raw.a")
+    commit_views(lake, {"raw.a": None})
+    before = lake.head("main")
+    assert _location(other, "raw.a", "dev") == "raw/a"
+    with pytest.raises(ConflictError) as caught:
+        lake.merge("dev", "main", "ann")
+    assert caught.value.code == "place_taken"
+    assert lake.head("main") == before
 
 
 def test_views_need_no_files(tmp_path: Path, lake: Lake) -> None:

@@ -6,10 +6,10 @@ import multiprocessing
 import random
 
 import pytest
-from lakes import Losing, add_one, commit_views, count_up
+from lakes import Losing, Wrapped, add_one, commit_views, count_up
 
 from crannog.catalog import Commit, Lake, Store, open_store
-from crannog.errors import ConflictError, StorageError
+from crannog.errors import ConflictError, Interrupted, StorageError
 
 WRITERS = 4
 EACH = 15
@@ -216,12 +216,61 @@ def test_a_ctrl_c_after_the_swap_does_not_deny_the_commit(store: Store) -> None:
     assert len(_counted(lake)) == 2
 
 
-def test_a_ctrl_c_before_the_swap_publishes_nothing(store: Store) -> None:
+def test_a_ctrl_c_at_the_swap_publishes_nothing_or_is_told_as_unknown(store: Store) -> None:
+    """A disk has done what it was asked for; a request to S3 may still be on its way."""
     Lake.create(store, "ann")
 
     def interrupt(key: str) -> str:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt if store.local else Interrupted) as caught:
         add_one(Lake.open(Losing(store, interrupt)), "ann")
+    assert store.local or getattr(caught.value, "code", None) == "commit_unknown"
     assert len(_counted(Lake.open(store))) == 1
+
+
+class Echoing(Wrapped):
+    """Send each swap twice and give back the second answer, as a proxy that tries again does."""
+
+    def swap(self, key: str, data: bytes, token: str | None) -> bool:
+        self.store.swap(key, data, token)
+        return self.store.swap(key, data, token)
+
+
+def test_a_swap_that_something_between_sent_twice_counts_once(store: Store) -> None:
+    lake = Lake.create(Echoing(store), "ann")
+    for _ in range(3):
+        made = add_one(lake, "ann")
+        assert made is not None
+        assert lake.head("main").commit == made
+    assert lake.create_branch("dev", lake.head("main").commit).name == "dev"
+    assert len(_counted(Lake.open(store))) == 4
+
+
+def test_a_branch_deleted_while_its_answer_was_lost_leaves_it_unknown(store: Store) -> None:
+    """The commit may have landed, and another name may hold it: nothing is removed."""
+    lake = Lake.create(store, "ann")
+    lake.create_branch("dev", lake.head("main").commit)
+
+    class Vanishing(Losing):
+        def swap(self, key: str, data: bytes, token: str | None) -> bool:
+            try:
+                return super().swap(key, data, token)
+            finally:
+                lake.create_tag("kept", lake.head("dev").commit)
+                lake.delete_branch("dev")
+
+    with pytest.raises(StorageError) as caught:
+        commit_views(Lake.open(Vanishing(store, lambda key: "after")), {"a": "x"}, branch="dev")
+    assert caught.value.code == "commit_unknown"
+    assert "main.a" in Lake.open(store).state(lake.resolve("kept")).tables
+
+
+def test_a_store_that_always_loses_answers_does_not_keep_the_making_of_a_lake_forever(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crannog.catalog.mark.time.sleep", lambda seconds: None)
+    with pytest.raises(StorageError) as caught:
+        Lake.create(Losing(store, lambda key: "before"), "ann")
+    assert caught.value.code == "outcome_unknown"
+    assert len(_counted(Lake.create(store, "ann"))) == 1

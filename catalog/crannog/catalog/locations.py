@@ -65,7 +65,7 @@ def _used(objects: Objects) -> dict[str, str | None]:
     used: dict[str, str | None] = {}
     commits = {ref.commit for ref in refs.list_refs(objects, "branch")}
     commits |= {ref.commit for ref in refs.list_refs(objects, "tag")}
-    for commit in commits:
+    for commit in sorted(commits):
         state = objects.state(objects.commit(commit))
         for entry in state.tables.values():
             if entry.location is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from pathlib import Path
 from typing import cast
 
@@ -44,28 +45,45 @@ def create_lake(objects: Objects, author: str) -> str:
         except OutcomeUnknown:
             objects.store.put_if_absent(MARK, body)
         found = _read_mark(objects)
-    key = ref_key("branch", MAIN)
     if not _has_main(objects):
-        first = Commit(
-            id=secrets.token_hex(16),
-            parents=(),
-            time=objects.clock(),
-            author=author,
-            message="create the lake",
-            cause="create",
-            depth=0,
-        )
-        objects.put_commit(first)
-        try:
-            made = objects.store.swap(key, ref_body(first.id, 1), None)
-        except OutcomeUnknown:
-            # Whoever it was: the branch is there now, or the same question is asked again.
-            return create_lake(objects, author)
-        if not made:
-            objects.store.delete(f"{CATALOG}/commits/{first.id}.json")
+        _make_main(objects, author)
     return cast(str, found)
 
 
+def _make_main(objects: Objects, author: str) -> None:
+    """Make the branch main; whoever it was that made it, it is there in the end."""
+    key = ref_key("branch", MAIN)
+    first = Commit(
+        id=secrets.token_hex(16),
+        parents=(),
+        time=objects.clock(),
+        author=author,
+        message="create the lake",
+        cause="create",
+        depth=0,
+    )
+    body = ref_body(first.id, 1)
+    objects.put_commit(first)
+    for attempt in range(_ATTEMPTS):
+        try:
+            made = objects.store.swap(key, body, None)
+        except OutcomeUnknown:
+            # One that is still on its way may yet arrive: its commit object stays.
+            if objects.store.exists(key):
+                return
+            if attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(0.1 * 4**attempt)
+            continue
+        if not made:
+            # What lies between may have sent it twice: then this is the answer to the second.
+            now = objects.store.read(key)
+            if attempt == 0 and now is not None and now[0] != body:
+                objects.store.delete(f"{CATALOG}/commits/{first.id}.json")
+        return
+
+
+_ATTEMPTS = 4
 _READY = "lake:ready"
 
 

@@ -7,8 +7,10 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from crannog.catalog import history, refs
 from crannog.catalog.commit import Commit, Head, TableChange, skips_after, time_text
@@ -19,7 +21,7 @@ from crannog.catalog.objects import Objects, commit_key
 from crannog.catalog.pins import Pin
 from crannog.catalog.state import Changes, Delta, Entry, State, Tombstone
 from crannog.catalog.store import OutcomeUnknown
-from crannog.errors import ConflictError, CrannogError, StorageError
+from crannog.errors import ConflictError, CrannogError, Interrupted, StorageError
 
 Prepare = Callable[[Head, State], Changes | None]
 
@@ -50,6 +52,7 @@ class _Attempt:
     dropped: tuple[str, ...]
     projects: Mapping[str, str | None]
     message: str | None
+    over: frozenset[str]
 
     def __bool__(self) -> bool:
         return bool(self.pins or self.dropped or self.projects)
@@ -87,6 +90,7 @@ def publish(objects: Objects, branch: str, prepare: Prepare, origin: Origin) -> 
     After each lost race the new head is prepared anew, until it is published or prepare refuses.
     """
     patience = _Patience(objects.patience)
+    tried: set[str] = set()
     while True:
         head = refs.head(objects, branch)
         state = objects.state(head.commit)
@@ -96,14 +100,13 @@ def publish(objects: Objects, branch: str, prepare: Prepare, origin: Origin) -> 
         attempt = _attempt(objects, head, state, changes)
         if not attempt and not origin.parents_extra:
             return None
-        if branch != refs.MAIN or _guard(objects, attempt):
+        if _has_places(objects, attempt, tried) and _guard(objects, attempt):
             commit = _commit(objects, attempt, origin)
             if _moved(objects, head, commit, patience):
                 forget_places(objects)
                 if branch == refs.MAIN:
                     _show_now(objects, [pin for pin, _ in attempt.pins.values()])
                 return commit
-            objects.store.delete(commit_key(commit.id))
         if not patience.wait():
             raise ConflictError(
                 "busy",
@@ -155,15 +158,48 @@ def _attempt(objects: Objects, head: Head, state: State, changes: Changes) -> _A
         dropped=tuple(k for k, pin in changes.tables.items() if pin is None and k in state.tables),
         projects={k: v for k, v in changes.projects.items() if state.projects.get(k) != v},
         message=changes.message,
+        over=changes.over,
     )
+
+
+def _has_places(objects: Objects, attempt: _Attempt, tried: set[str]) -> bool:
+    """See that no new table lies where another one does, or did; False: find it another place."""
+    state = attempt.state
+    new = {
+        pin.location: pin
+        for key, (pin, _) in attempt.pins.items()
+        if _has_log(pin) and (key not in state.tables or state.tables[key].id != pin.id)
+    }
+    if not new:
+        return True
+    held = [(entry.location, entry.id) for entry in state.tables.values()]
+    held += [(stone.location, stone.id or "") for stone in state.dropped.values()]
+    for place, id in held:
+        pin = new.get(place)
+        if pin is None or pin.id == id or place is None:
+            continue
+        if place in tried:
+            raise ConflictError(
+                "place_taken",
+                f"{pin.name} lies at {objects.store.uri(place)}, where another table was before",
+                hint=f"copy it: CREATE TABLE ... AS SELECT * FROM {pin.name}, then drop {pin.name}",
+            )
+        tried.add(place)
+        forget_places(objects)
+        return False
+    return True
 
 
 def _guard(objects: Objects, attempt: _Attempt) -> bool:
     """Publish what main pins below us and see that our versions are free; False: we are late."""
+    if attempt.head.branch != refs.MAIN:
+        return True
 
     def free(item: tuple[str, Pin]) -> bool:
         key, pin = item
-        first = _first_version(objects, attempt.state, key, pin)
+        first = pin.version
+        if key not in attempt.over:
+            first = _first_version(objects, attempt.state, key, pin)
         if first is None or pin.location is None:
             return True
         found = objects.store.read(published_key(pin.location, first))
@@ -285,8 +321,12 @@ def _moved(objects: Objects, head: Head, commit: Commit, patience: _Patience) ->
     try:
         return _swapped(objects, head, commit, patience)
     except KeyboardInterrupt:
-        if _landed(objects, head, commit):
+        landed = _landed(objects, head, commit)
+        if landed == "yes":
             return True
+        if landed != "no" and not objects.store.local:
+            why = _not_known(head, commit, "interrupted")
+            raise Interrupted("commit_unknown", why, hint=_look_first(commit)) from None
         raise
 
 
@@ -295,42 +335,58 @@ def _swapped(objects: Objects, head: Head, commit: Commit, patience: _Patience) 
 
     An answer that was lost is settled by reading back: the commit is in the branch's history, or
     the branch has moved on without it and so can never take it, or the same swap is sent again.
+    A lost race is read back too: what lies between may have sent the swap twice, and then only the
+    answer to the second comes back.
     """
     key = refs.ref_key("branch", head.branch)
     body = refs.ref_body(commit.id, head.seq + 1)
-    doubt: OutcomeUnknown | None = None
+    doubt: str | None = None
     while True:
         try:
             if objects.store.swap(key, body, head.token):
                 return True
-            if doubt is None:
-                return False
         except OutcomeUnknown as error:
-            doubt = error
+            doubt = str(error)
         except StorageError:
             # Once one was sent that may have arrived, a refusal of the next settles nothing.
             if doubt is None:
                 raise
-        settled = _landed(objects, head, commit)
-        if settled is not None:
-            return settled
-        if not patience.wait():
-            raise StorageError(
-                "commit_unknown",
-                f"whether commit {commit.id} was published on {head.branch} is not known: {doubt}",
-                hint=f"see `crannog show {commit.id[:12]}` and `crannog log` before trying again",
-            )
+        landed = _landed(objects, head, commit)
+        if landed == "yes":
+            return True
+        if doubt is None and landed in ("no", "gone"):
+            _forget(objects, commit)
+        if landed == "no" or (landed == "gone" and doubt is None):
+            return False
+        doubt = doubt or f"{head.branch} cannot be read"
+        if landed == "gone" or not patience.wait():
+            why = _not_known(head, commit, doubt)
+            raise StorageError("commit_unknown", why, hint=_look_first(commit))
 
 
-def _landed(objects: Objects, head: Head, commit: Commit) -> bool | None:
-    """Say whether the branch has the commit; None: it has not moved, or cannot be read now."""
+def _landed(objects: Objects, head: Head, commit: Commit) -> Literal["yes", "no", "gone", "open"]:
+    """Say whether the branch has the commit; open: it has not moved, or cannot be read now."""
     try:
         ref = refs.read_ref(objects, "branch", head.branch)
         if ref is None:
-            return False
+            return "gone"
         if ref.token == head.token:
-            return None
+            return "open"
         now = objects.commit(ref.commit)
-        return history.is_first_parent(objects, now, commit.id, commit.depth)
+        return "yes" if history.is_first_parent(objects, now, commit.id, commit.depth) else "no"
     except StorageError:
-        return None
+        return "open"
+
+
+def _forget(objects: Objects, commit: Commit) -> None:
+    """Remove the commit object of a lost race; without that it is only in nobody's way."""
+    with suppress(StorageError):
+        objects.store.delete(commit_key(commit.id))
+
+
+def _not_known(head: Head, commit: Commit, why: str) -> str:
+    return f"whether commit {commit.id} was published on {head.branch} is not known: {why}"
+
+
+def _look_first(commit: Commit) -> str:
+    return f"see `crannog show {commit.id[:12]}` and `crannog log` before trying again"
