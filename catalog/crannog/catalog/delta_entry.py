@@ -165,11 +165,11 @@ def entry_names(data: bytes) -> tuple[str | None, str | None]:
     return ours.get("uuid"), ours.get("parent")
 
 
-def check_features(protocol: Mapping[str, object]) -> None:
+def check_features(protocol: Mapping[str, object], read_right: frozenset[str] = READ_RIGHT) -> None:
     """Refuse by name what a table asks of its reader that we would not read right."""
     version = cast(int, protocol.get("minReaderVersion", 1))
     asked = set(cast("list[str] | None", protocol.get("readerFeatures")) or [])
-    unknown = sorted(asked - READ_RIGHT)
+    unknown = sorted(asked - read_right)
     if version > 3:
         unknown.append(f"reader version {version}")
     if unknown:
@@ -258,7 +258,7 @@ def _read_file(action: JsonObject) -> DataFile:
     text = cast("str | None", action.get("stats"))
     stats = cast("JsonObject | None", json.loads(text)) if text else None
     return DataFile(
-        path=_inside(unquote(raw)),
+        path=inside(unquote(raw)),
         size=cast("int | None", action.get("size")) or 0,
         rows=cast(int, (stats or {}).get("numRecords", 0)),
         partition=cast("dict[str, str | None]", action.get("partitionValues") or {}),
@@ -269,7 +269,8 @@ def _read_file(action: JsonObject) -> DataFile:
     )
 
 
-def _inside(path: str) -> str:
+def inside(path: str) -> str:
+    """Return a decoded path of a log, if it lies in the table's own folder."""
     if path.startswith("/") or "://" in path or ".." in path.split("/"):
         raise StorageError(
             "unsupported_feature",

@@ -179,7 +179,11 @@ class Change:
 
 def changes_between(objects: Objects, old: Pin, new: Pin) -> Change | None:
     """Walk from one pin back to another; None where the old one is not below the new one."""
-    if not _same_table(old, new) or old.entry is None or new.entry is None:
+    if not _same_table(old, new):
+        return None
+    if old.adopted is not None and new.adopted is not None:
+        return _difference(objects, old, new)
+    if old.entry is None or new.entry is None:
         return None
     known = {entry.uuid: entry for entry in (*new.entries, new.entry)}
     versions: list[VersionChange] = []
@@ -202,6 +206,27 @@ def changes_between(objects: Objects, old: Pin, new: Pin) -> Change | None:
 
 def _same_table(old: Pin, new: Pin) -> bool:
     return old.id == new.id and old.location == new.location and old.location is not None
+
+
+def _difference(objects: Objects, old: Pin, new: Pin) -> Change | None:
+    """Compare the files of two versions of another tool's table, whose log may be gone by now."""
+    if not same_spelling(old, new):
+        return None
+    before = {file.identity: file for file in live_files(objects, old)}
+    after = {file.identity: file for file in live_files(objects, new)}
+    adds = tuple(file for key, file in after.items() if key not in before)
+    removes = tuple(file for key, file in before.items() if key not in after)
+    return Change((VersionChange(new.version or 0, "", adds, removes, old.columns != new.columns),))
+
+
+def same_spelling(old: Pin, new: Pin) -> bool:
+    """Say whether a file of both pins has the same rows in both: columns found under one name."""
+    before = {column.name: column for column in old.columns}
+    return all(
+        (before[column.name].source, before[column.name].stored) == (column.source, column.stored)
+        for column in new.columns
+        if column.name in before and before[column.name].type == column.type
+    )
 
 
 def _loud(version: int, uuid: str, entry: LogEntry) -> VersionChange:

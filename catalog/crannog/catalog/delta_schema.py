@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 from crannog.catalog.pins import JsonObject
-from crannog.errors import StorageError
+from crannog.errors import CrannogError, StorageError
 from crannog.types import (
     TIMESTAMPTZ,
     TYPE_KEY,
@@ -21,6 +21,7 @@ from crannog.types import (
     StructOf,
     Type,
     parse_type,
+    stored,
 )
 
 _DELTA_NAMES = {
@@ -61,7 +62,7 @@ def schema_digest(columns: Iterable[Column]) -> str:
 
 
 def columns_from_delta(schema: str) -> tuple[Column, ...]:
-    """Read the columns of a `schemaString`, of ours or of another writer."""
+    """Read the columns of a `schemaString` whose files call them by the same names."""
     columns = []
     for each in cast(list[JsonObject], json.loads(schema)["fields"]):
         kept = str(_from_delta(each["type"]))
@@ -76,6 +77,82 @@ def columns_from_delta(schema: str) -> tuple[Column, ...]:
             )
         )
     return tuple(columns)
+
+
+def columns_of_others(schema: str, mapping: str | None) -> tuple[Column, ...]:
+    """Read the columns of a `schemaString` that another tool wrote.
+
+    Args:
+        mapping: `name` or `id` where the files call columns by other names.
+    """
+    columns = []
+    for each in cast(list[JsonObject], json.loads(schema)["fields"]):
+        metadata = cast(JsonObject, each.get("metadata") or {})
+        seen = _from_delta(each["type"])
+        kept = seen if mapping is None else _from_delta(each["type"], _physical_name)
+        if mapping == "id" and _has_fields(seen):
+            raise _unsupported(
+                f"{each['name']!r}, a nested column of a table that maps columns by id"
+            )
+        shown = str(seen)
+        if mapping is None:
+            shown = _annotated(cast("str | None", metadata.get(TYPE_KEY)), seen) or shown
+        columns.append(
+            Column(
+                cast(str, each["name"]),
+                shown,
+                str(kept),
+                cast(bool, each.get("nullable", True)),
+                cast("str | None", metadata.get("comment")),
+                _source(each, mapping),
+            )
+        )
+    return tuple(columns)
+
+
+def _source(field: JsonObject, mapping: str | None) -> str | int | None:
+    if mapping is None:
+        return None
+    if mapping == "name":
+        return _physical_name(field)
+    number = cast(JsonObject, field.get("metadata") or {}).get("delta.columnMapping.id")
+    if not isinstance(number, int):
+        raise _unsupported(f"{field['name']!r}, which has no id though columns are mapped by id")
+    return number
+
+
+def _physical_name(field: JsonObject) -> str:
+    metadata = cast(JsonObject, field.get("metadata") or {})
+    return cast(str, metadata.get("delta.columnMapping.physicalName") or field["name"])
+
+
+def _annotated(text: str | None, kept: Type) -> str | None:
+    """Return the type that a lake of ours gave a column, if it goes with what is stored."""
+    if text is None:
+        return None
+    try:
+        found = parse_type(text)
+        return str(found) if stored(found) == kept else None
+    except CrannogError:
+        return None
+
+
+def _has_fields(found: Type) -> bool:
+    match found:
+        case ListOf(item):
+            return _has_fields(item)
+        case MapOf(key, value):
+            return _has_fields(key) or _has_fields(value)
+        case _:
+            return isinstance(found, StructOf)
+
+
+def _unsupported(what: str) -> StorageError:
+    return StorageError(
+        "unsupported_feature",
+        f"the table has a column that Crannog cannot read: {what}",
+        hint="have its writer turn that off, or export it to Parquet and load that",
+    )
 
 
 def delta_name(found: Type) -> str | None:
@@ -130,7 +207,11 @@ def _to_delta(found: Type) -> object:
             return delta_name(found)
 
 
-def _from_delta(kept: object) -> Type:
+def _logical_name(field: JsonObject) -> str:
+    return cast(str, field["name"])
+
+
+def _from_delta(kept: object, name: Callable[[JsonObject], str] = _logical_name) -> Type:
     if isinstance(kept, str):
         if kept in _DUCKDB_NAMES:
             return Scalar(_DUCKDB_NAMES[kept])
@@ -139,14 +220,13 @@ def _from_delta(kept: object) -> Type:
     if isinstance(kept, dict):
         nested = cast(JsonObject, kept)
         if nested["type"] == "array":
-            return ListOf(_from_delta(nested["elementType"]))
+            return ListOf(_from_delta(nested["elementType"], name))
         if nested["type"] == "map":
-            return MapOf(_from_delta(nested["keyType"]), _from_delta(nested["valueType"]))
+            key, value = nested["keyType"], nested["valueType"]
+            return MapOf(_from_delta(key, name), _from_delta(value, name))
         if nested["type"] == "struct":
             fields = cast(list[JsonObject], nested["fields"])
-            return StructOf(
-                tuple(Field(cast(str, f["name"]), _from_delta(f["type"]), True) for f in fields)
-            )
+            return StructOf(tuple(Field(name(f), _from_delta(f["type"], name)) for f in fields))
     raise StorageError(
         "unsupported_feature",
         f"the table has a column of Delta type {kept!r}, which Crannog cannot read",

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from crannog.catalog import delta_log, history, merge, publish, refs
 from crannog.catalog.commit import Commit, Head
+from crannog.catalog.folders import Folder, folder_of
 from crannog.catalog.mark import create_lake, open_lake
 from crannog.catalog.objects import Objects
 from crannog.catalog.pins import Pin
@@ -44,6 +45,10 @@ class Lake(Objects):
     def files(self, pin: Pin) -> tuple[delta_log.DataFile, ...]:
         """Return the pin's live data files."""
         return delta_log.live_files(self, pin)
+
+    def folder(self, pin: Pin) -> Folder:
+        """Return the folder that the pin's files lie in."""
+        return folder_of(self, pin)
 
     def resolve(self, ref: str, *, branch: str = "main") -> Commit:
         """Return the commit that a REF means: branch, tag, id prefix, `~N`, `@{time}`.

@@ -48,6 +48,11 @@ class Decider:
             staged: what this build has made of its inputs.
             will: what is expected of inputs that are not built yet.
         """
+        if node.kind == "snapshot":
+            from crannog.engine.snapshot import decide_fold
+
+            moved = self._moved(node, staged, will or {})
+            return decide_fold(self.compiled, node, moved, staged, will or {})
         unfit = node.unfit
         if unfit is None and self.full:
             unfit = Reason(ReasonCode.REQUESTED, "--full")
@@ -133,10 +138,10 @@ def _net(
     adds: tuple[DataFile, ...], removes: tuple[DataFile, ...]
 ) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
     """Cancel files that came and went between the two versions."""
-    gone = {file.logged_path for file in removes}
-    came = {file.logged_path for file in adds}
-    added = tuple(file for file in adds if file.logged_path not in gone)
-    removed = tuple(file for file in removes if file.logged_path not in came)
+    gone = {file.identity for file in removes}
+    came = {file.identity for file in adds}
+    added = tuple(file for file in adds if file.identity not in gone)
+    removed = tuple(file for file in removes if file.identity not in came)
     return added, removed
 
 
