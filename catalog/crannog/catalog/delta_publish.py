@@ -9,7 +9,7 @@ from crannog.catalog.delta_entry import entry_names, published_key, staged_key
 from crannog.catalog.objects import Objects
 from crannog.catalog.pins import Pin
 from crannog.catalog.store import OutcomeUnknown
-from crannog.errors import ConflictError
+from crannog.errors import ConflictError, StorageError
 
 CHECKPOINT_EVERY = 20
 _ATTEMPTS = 5
@@ -32,7 +32,7 @@ def ensure_published(objects: Objects, pin: Pin) -> None:
     version: int = pin.entry.version
     uuid: str | None = pin.entry.uuid
     while uuid is not None and not _published(objects, pin, version, uuid):
-        data = objects.store.get(staged_key(pin.location, version, uuid))
+        data = _staged(objects, pin, version, uuid)
         pending.append((version, uuid, data))
         version, uuid = version - 1, entry_names(data)[1]
     for version, uuid, data in reversed(pending):
@@ -65,6 +65,28 @@ def checkpoint_if_due(objects: Objects, pin: Pin) -> bool:
     return True
 
 
+def _staged(objects: Objects, pin: Pin, version: int, uuid: str) -> bytes:
+    """Return a staged entry's bytes; what is not whole must not become what everybody reads."""
+    assert pin.location is not None
+    key = staged_key(pin.location, version, uuid)
+    data = objects.store.get(key)
+    known = _known_hash(pin, uuid)
+    whole = data.endswith(b"\n") and entry_names(data)[0] == uuid
+    if not whole or (known is not None and hashlib.sha256(data).hexdigest() != known):
+        raise StorageError(
+            "object_damaged",
+            f"{key} in {objects.store.url} is not the log entry that the catalog pins",
+            hint="run it again; if it stays so, restore the file from a backup of the lake",
+        )
+    return data
+
+
+def _known_hash(pin: Pin, uuid: str) -> str | None:
+    return next(
+        (each.sha256 for each in (*pin.entries, pin.entry) if each and each.uuid == uuid), None
+    )
+
+
 def _mark(location: str, version: int, uuid: str) -> str:
     return f"published:{location}:{version}:{uuid}"
 
@@ -77,9 +99,7 @@ def _published(objects: Objects, pin: Pin, version: int, uuid: str) -> bool:
     found = objects.store.read(published_key(pin.location, version))
     if found is None:
         return False
-    known = next(
-        (each.sha256 for each in (*pin.entries, pin.entry) if each and each.uuid == uuid), None
-    )
+    known = _known_hash(pin, uuid)
     same = entry_names(found[0])[0] == uuid
     if not same or (known is not None and hashlib.sha256(found[0]).hexdigest() != known):
         raise foreign_write(objects, pin, version)
