@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crannog.engine.read import FILE_COLUMN, ROW_COLUMN, select_files
-from crannog.engine.write import write_files
 from crannog.names import literal, quote
 from crannog.types import Column, ListOf, MapOf, Scalar, StructOf, Type, parse_type
 
@@ -98,26 +97,24 @@ class RowBag:
             f"WHERE f.{_FILE} = t.{_FILE} AND f.{_ROW} = t.{_ROW})"
         )
 
-    def write_rest(self, pin: Pin, files: Sequence[DataFile]) -> list[DataFile]:
-        """Write anew what stays of files that hold found rows."""
-        if not files:
-            return []
+    def rest(self, pin: Pin, files: Sequence[DataFile]) -> str:
+        """Return the SELECT of what stays of files once the found rows are gone."""
         kept = ", ".join(f"t.{name}" for name in self._names())
         live = self.select(Rows(pin, tuple(files)), positions=True)
-        select = f"SELECT {kept} FROM ({live}) AS t WHERE NOT {self.gone()}"
-        assert pin.location is not None
-        return write_files(self.scratch, self.lake, select, pin.location, self.columns)
+        return f"SELECT {kept} FROM ({live}) AS t WHERE NOT {self.gone()}"
 
-    def write_lacking(self, location: str) -> list[DataFile]:
-        """Write the rows that `less` had more often, each as often as `more` lacked it."""
-        if not self.scratch.fetchall(f"SELECT 1 FROM {_WANTED} WHERE {_COUNT} < 0 LIMIT 1"):
-            return []
+    def lacking(self) -> str:
+        """Return the SELECT of the rows that `less` had more often, as often as it did."""
         names = ", ".join(self._names())
-        select = (
+        return (
             f"SELECT {names} FROM (SELECT {names}, unnest(range(-{_COUNT})) "
             f"FROM {_WANTED} WHERE {_COUNT} < 0)"
         )
-        return write_files(self.scratch, self.lake, select, location, self.columns)
+
+    def lacks(self) -> bool:
+        """Whether there are such rows."""
+        asked = f"SELECT 1 FROM {_WANTED} WHERE {_COUNT} < 0 LIMIT 1"
+        return bool(self.scratch.fetchall(asked))
 
     def select(self, rows: Rows, *, positions: bool = False) -> str:
         """Return the SELECT of rows as stored values of these columns, found by name."""
