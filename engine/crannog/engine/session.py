@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crannog.engine.events import Listener
     from crannog.engine.load.options import LoadKeywords, LoadResult
     from crannog.engine.project import Project
+    from crannog.engine.revert import RevertResult
     from crannog.engine.steps import BuildOptions, BuildResult, Plan, TestsResult
 
 
@@ -244,6 +245,12 @@ class Session:
 
         before, after = (self.lake.resolve(ref, branch=self.settings.branch) for ref in (a, b))
         return diff(self.lake, lambda: self.duck, before, after, table, key)
+
+    def revert(self, ref: str, message: str | None = None) -> RevertResult:
+        """Undo one commit of the branch by a new one; a conflict where its rows are gone."""
+        from crannog.engine.revert import revert
+
+        return revert(self, ref, message)
 
     def _in_project(self) -> Project:
         if self.project is None:

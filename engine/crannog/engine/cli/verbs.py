@@ -16,6 +16,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "branch": ("[create|delete|list]", "create, delete or list branches"),
     "tag": ("[create|delete|list]", "create, delete or list tags"),
     "merge": ("NAME", "bring another branch into this one, table by table"),
+    "revert": ("REF", "undo one commit by a new one"),
     "export": ("PATH [TABLE...]", "write tables or a query to files elsewhere"),
     "settings": ("", "print each setting and where it came from"),
     "demo": ("[DIR]", "build a lake from the history of a git clone"),
@@ -28,7 +29,6 @@ NOT_YET: dict[str, str] = {
     "explain": "explaining a model's refresh (`crannog plan` says what would happen, and why)",
     "impact": "asking what a change of a column breaks",
     "lineage": "column lineage",
-    "revert": "undoing a commit",
     "shell": "the interactive shell (`crannog sql QUERY` runs SQL)",
     "verify": "rebuilding to compare",
 }
