@@ -53,6 +53,7 @@ class _Attempt:
     projects: Mapping[str, str | None]
     message: str | None
     over: frozenset[str]
+    time: datetime | None = None
 
     def __bool__(self) -> bool:
         return bool(self.pins or self.dropped or self.projects)
@@ -159,6 +160,7 @@ def _attempt(objects: Objects, head: Head, state: State, changes: Changes) -> _A
         projects={k: v for k, v in changes.projects.items() if state.projects.get(k) != v},
         message=changes.message,
         over=changes.over,
+        time=changes.time,
     )
 
 
@@ -236,7 +238,7 @@ def _commit(objects: Objects, attempt: _Attempt, origin: Origin) -> Commit:
     commit = Commit(
         id=id,
         parents=(head.id, *origin.parents_extra),
-        time=_time(objects, head, origin),
+        time=_time(objects, head, origin, attempt.time),
         author=origin.author,
         message=attempt.message if attempt.message is not None else origin.message,
         cause=origin.cause,
@@ -253,7 +255,7 @@ def _commit(objects: Objects, attempt: _Attempt, origin: Origin) -> Commit:
     return commit
 
 
-def _time(objects: Objects, head: Commit, origin: Origin) -> datetime:
+def _time(objects: Objects, head: Commit, origin: Origin, wish: datetime | None) -> datetime:
     now = objects.clock()
     if head.time > now + SKEW:
         raise CrannogError(
@@ -262,7 +264,16 @@ def _time(objects: Objects, head: Commit, origin: Origin) -> datetime:
             hint="set this machine's clock, or wait until it has caught up",
         )
     parents = [head, *(objects.commit(id) for id in origin.parents_extra)]
-    return max(now, *(parent.time + timedelta(microseconds=1) for parent in parents))
+    earliest = max(parent.time + timedelta(microseconds=1) for parent in parents)
+    if wish is None:
+        return max(now, earliest)
+    if wish < earliest:
+        raise ConflictError(
+            "published_meanwhile",
+            f"somebody else published after {time_text(wish)}, the time that rows of this have",
+            hint="run it again: it starts from what is there now",
+        )
+    return wish
 
 
 def _delta(id: str, attempt: _Attempt) -> Delta:

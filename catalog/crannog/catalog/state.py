@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar, cast
 
 from crannog.catalog.pins import JsonObject, Pin
@@ -51,11 +52,18 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Say what a publication changes: tables by key (None drops), projects' manifests."""
+    """Say what a publication changes: tables by key (None drops), projects' manifests.
+
+    Args:
+        over: keys of tables that go on top of versions that another program has published.
+        time: what the commit must have as its time, as rows in it say so; None: any.
+    """
 
     tables: Mapping[str, Pin | None] = field(default_factory=dict)
     projects: Mapping[str, str | None] = field(default_factory=dict)
     message: str | None = None
+    over: frozenset[str] = frozenset()
+    time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

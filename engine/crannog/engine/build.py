@@ -119,7 +119,12 @@ class _Build:
     def _draft(self, ground: Ground) -> Draft:
         options = self.wish.options
         return draft(
-            ground, self.bench, self.wish.selection, full=options.full, prune=options.prune
+            ground,
+            self.bench,
+            self.wish.selection,
+            full=options.full,
+            forget=options.forget_history,
+            prune=options.prune,
         )
 
     def _has_work(self, drafted: Draft) -> bool:
@@ -264,7 +269,7 @@ class _Build:
             previous=commit.parents[0] if commit is not None else before,
             models=tuple(models),
             errors=by_importance(errors),
-            warnings=plan.warnings,
+            warnings=(*plan.warnings, *run.warnings),
             texts=tuple(publication.texts) if publication is not None and commit else (),
             run=run_id,
             tests=tuple(run.tests),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from crannog.types import Column
 
 _ABOUT_COLUMN = re.compile(r'column (?:name )?"((?:[^"]|"")*)"')
-KINDS = {"table": "model", "view": "view", "seed": "seed"}
+KINDS = {"table": "model", "view": "view", "seed": "seed", "snapshot": "snapshot"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,19 @@ class Compiled:
 
     Args:
         duck: makes DuckDB when somebody first needs it.
+        forget: whether snapshots start anew.
     """
 
-    def __init__(self, outline: Outline, keys: set[str], duck: Callable[[], Duck]) -> None:
+    def __init__(
+        self,
+        outline: Outline,
+        keys: set[str],
+        duck: Callable[[], Duck],
+        *,
+        forget: bool = False,
+    ) -> None:
         self.outline = outline
+        self.forget = forget
         self.ground = outline.ground
         self.duck = duck
         self.nodes: dict[str, Node] = {}
@@ -153,6 +162,8 @@ class Compiled:
 
     def _model(self, node: Node) -> Node:
         last = node.last
+        if self.forget and node.kind == "snapshot":
+            return _with(node, self._meaning(node), self._bind(node))
         if last is not None and self._holds(node, last):
             return _with(node, last.meaning, text_changed=_renamed(node, last))
         meaning = self._meaning(node)
@@ -313,7 +324,22 @@ class Compiled:
             except CrannogError as error:
                 raise _placed(model, error) from None
         _check_key(model, columns)
+        if node.kind == "snapshot":
+            columns = self._with_history(node, model, columns)
         return commented(columns, node.facts)
+
+    def _with_history(
+        self, node: Node, model: Model, columns: tuple[Column, ...]
+    ) -> tuple[Column, ...]:
+        from crannog.engine.snapshot import check_views, history_columns
+
+        check_views(self, node, model)
+        last = node.last
+        goes_on = last is not None and last.entry.kind == "snapshot" and not self.forget
+        old: tuple[Column, ...] = ()
+        if goes_on and last is not None and self.ground.lake is not None:
+            old = self.ground.lake.pin(last.entry).columns
+        return history_columns(model, columns, old)
 
     def pinned(self, node: Node) -> dict[str, str]:
         """Return the ids of the tables that a model reads with AT: made again, they are others."""

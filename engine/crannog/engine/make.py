@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -33,17 +33,24 @@ if TYPE_CHECKING:
     from crannog.engine.compile import Compiled, Node
     from crannog.engine.duck import Duck, Scratch
     from crannog.engine.refresh import Decision
+    from crannog.engine.snapshot import FoldPlan
     from crannog.types import Column
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Hold a model's new pin, and what it took."""
+    """Hold a model's new pin, and what it took.
+
+    Args:
+        time: what the commit that publishes it must have as its time; None: any.
+    """
 
     pin: Pin
     rows_in: int | None = None
     rows_added: int | None = None
     rows_removed: int | None = None
+    time: datetime | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Maker:
@@ -57,6 +64,7 @@ class Maker:
         self.running: dict[str, Scratch] = {}
         self._duck = duck
         self._lock = Lock()
+        self._time: datetime | None = None
         ground = compiled.ground
         self._past = Past(ground.lake, ground.commit)
         self._pin = pins_of(lake, ground.state, self.staged)
@@ -68,6 +76,8 @@ class Maker:
         if not decision.runs:
             assert node.last is not None
             return Made(self._described(self.lake.pin(node.last.entry), node))
+        if decision.fold is not None:
+            return self._fold(node, decision.fold)
         base = self._base(node)
         old_rows = base.rows
         columns = self._columns(node)
@@ -91,6 +101,46 @@ class Maker:
             rows_added=sum(file.rows for file in files),
             rows_removed=0 if decision.action == "append" else old_rows,
         )
+
+    def _fold(self, node: Node, plan: FoldPlan) -> Made:
+        """Fold into a snapshot the versions of its inputs that it does not know yet."""
+        from crannog.engine.snapshot_fold import Fold
+
+        base = self._base(node)
+        columns = self._columns(node)
+        with self._scratch(node.key) as scratch:
+            fold = Fold(self.lake, self.compiled, node, scratch, base, columns)
+            written = fold.go(plan, self._pin, self._commit_time)
+        pin = base
+        if base.entry is None or written.changes or columns != base.columns:
+            pin = stage(
+                self.lake,
+                base,
+                name=node.facts.name,
+                kind=node.kind,
+                columns=columns,
+                adds=written.adds,
+                removes="all" if plan.anew else written.removes,
+                operation="MERGE" if base.entry is not None else "CREATE TABLE AS SELECT",
+            )
+            self._remember(node, pin, written.adds)
+        return Made(
+            self._described(pin, node, written.folded(pin.uuid)),
+            rows_in=written.rows_in,
+            rows_added=pin.rows - base.rows + written.closed if not plan.anew else pin.rows,
+            rows_removed=base.rows if plan.anew else written.closed,
+            time=written.own,
+            warnings=written.left_out,
+        )
+
+    def _commit_time(self) -> datetime:
+        """Choose the time of the commit that this build makes, once somebody's rows need it."""
+        commit = self.compiled.ground.commit
+        assert commit is not None
+        with self._lock:
+            if self._time is None:
+                self._time = max(self.lake.clock(), commit.time + timedelta(microseconds=1))
+            return self._time
 
     def verify(self, node: Node, pin: Pin) -> None:
         """Compare a pin with a rebuild, as bags; a difference is an error."""
@@ -244,15 +294,18 @@ class Maker:
             finally:
                 self.running.pop(key, None)
 
-    def _described(self, pin: Pin, node: Node) -> Pin:
+    def _described(self, pin: Pin, node: Node, folded: Mapping[str, object] | None = None) -> Pin:
         """Give a pin what the project's files say about it, and what it was made of."""
         facts = node.facts
+        record = model_record(self.compiled, node)
+        if node.kind == "snapshot":
+            record["folded"] = folded if folded is not None else self._folded(pin)
         return replace(
             pin,
             name=facts.name,
             kind=node.kind,
             columns=commented(pin.columns, facts),
-            model=self.lake.put_object("models", model_record(self.compiled, node)),
+            model=self.lake.put_object("models", record),
             project=self.compiled.ground.project,
             inputs=self._inputs(node),
             key=facts.key,
@@ -260,6 +313,10 @@ class Maker:
             owner=facts.owner,
             tags=facts.tags,
         )
+
+    def _folded(self, pin: Pin) -> object:
+        """Return up to where a snapshot that stays as it is was folded."""
+        return self.lake.get_object("models", pin.model).get("folded") if pin.model else None
 
     def _inputs(self, node: Node) -> tuple[InputPin, ...]:
         found = []

@@ -19,11 +19,10 @@ from crannog.sql.header import Declared
 from crannog.sql.model import Model, Query, parse_model, parse_test_file
 from crannog.sql.resolve import lookup, unknown_table
 from crannog.sql.select import Selectable, select
+from crannog.sql.snapshot import READS_FILES, check_snapshot
 
 if TYPE_CHECKING:
     from crannog.sql.references import Reference, References
-
-_READS_FILES = ("read_", "parquet_scan", "glob", "sniff_csv", "delta_scan", "iceberg_scan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +169,12 @@ class _Outliner:
                     "unversioned_input",
                     f"a model cannot read {reference.text}: system tables have no versions",
                 )
+        if model.kind == "snapshot":
+            check_snapshot(model, found)
         self.warnings += [
             f"{file.path}:{use.line}: {use.name} is outside the lake: its changes are not seen"
             for use in (*found.files, *found.functions)
-            if use in found.files or use.name.lower().startswith(_READS_FILES)
+            if use in found.files or use.name.lower().startswith(READS_FILES)
         ]
         return Facts(
             name=str(file.table),

@@ -12,7 +12,7 @@ from crannog.engine.facts import Facts
 from crannog.engine.ground import Ground, stand
 from crannog.engine.manifest import Item
 from crannog.engine.steps import ModelPlan, Plan, Selection
-from crannog.errors import CrannogError
+from crannog.errors import CrannogError, UsageError
 
 if TYPE_CHECKING:
     from crannog.engine.compile import Compiled, Node
@@ -51,6 +51,7 @@ def plan(
     selection: Selection = Selection(),
     *,
     full: bool = False,
+    forget_history: bool = False,
     prune: bool = False,
     listener: Listener = ignore,
 ) -> Plan:
@@ -59,7 +60,9 @@ def plan(
     try:
         ground = stand(project, settings)
         with Bench(settings, ground.store) as bench:
-            return draft(ground, bench, selection, full=full, prune=prune).plan
+            return draft(
+                ground, bench, selection, full=full, forget=forget_history, prune=prune
+            ).plan
     except CrannogError as error:
         if error.file is None:
             raise
@@ -73,9 +76,14 @@ def draft(
     selection: Selection,
     *,
     full: bool = False,
+    forget: bool = False,
     prune: bool = False,
 ) -> Draft:
     """Plan, and keep what was found out on the way."""
+    if forget and not full:
+        raise UsageError(
+            "forget_without_full", "--forget-history goes with --full", hint="give both"
+        )
     drops = prune and ground.orphans and selection.everything
     if not (full or drops or _asks_for_state(selection)) and ground.unchanged():
         return _nothing_changed(ground, selection, prune=prune)
@@ -96,10 +104,14 @@ def draft(
     from crannog.engine.compile import Compiled
     from crannog.engine.decide import Decider
 
-    compiled = Compiled(found, keys, bench.duck)
+    compiled = Compiled(found, keys, bench.duck, forget=forget)
     warnings = (*found.warnings, *compiled.warnings)
     if compiled.errors:
         return Draft(ground, _plan(ground, (), tuple(compiled.errors), warnings), found, compiled)
+    if full and not forget:
+        from crannog.engine.snapshot import refuse_to_forget
+
+        refuse_to_forget(compiled.nodes)
     decider = Decider(compiled, bench, full=full)
     decisions = decider.expected()
     models = [_model_plan(compiled, key, decision) for key, decision in decisions.items()]

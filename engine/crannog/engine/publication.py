@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,8 @@ from crannog.errors import ConflictError
 from crannog.names import TableName
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from crannog.catalog.commit import Commit, Head
     from crannog.catalog.lake import Lake
     from crannog.catalog.pins import Pin
@@ -86,8 +88,7 @@ class Publication:
         )
 
     def _prepare(self, head: Head, state: State) -> Changes | None:
-        del head
-        self.taken = self._taken(state)
+        self.taken = self._taken(head, state)
         pins: dict[str, Pin | None] = {
             key: each.made.pin
             for key, each in self.outcomes.items()
@@ -105,11 +106,15 @@ class Publication:
         manifest = self._manifest(before or Manifest(), state, dropped)
         if not (self.published or self.texts or dropped) and self._same_tests(before, manifest):
             return None
-        return Changes(
-            pins, {self.ground.project: store_manifest(self.lake, manifest)}, self._message(dropped)
-        )
+        projects = {self.ground.project: store_manifest(self.lake, manifest)}
+        return Changes(pins, projects, self._message(dropped), time=self._time(pins))
 
-    def _taken(self, state: State) -> dict[str, str]:
+    def _time(self, keys: Iterable[str]) -> datetime | None:
+        """Return the time that rows of what is published name as the time of this commit."""
+        made = (self.outcomes[key].made for key in keys if key in self.outcomes)
+        return next((each.time for each in made if each is not None and each.time), None)
+
+    def _taken(self, head: Head, state: State) -> dict[str, str]:
         """Return what is left out because somebody else has published it since, and why."""
         taken: dict[str, str] = {}
         for key in self.compiled.nodes:
@@ -125,7 +130,19 @@ class Publication:
             elif below and each.built:
                 name = self.compiled.table(below[0])
                 taken[key] = f"{name} was taken from another build; the next one goes on from there"
+            elif self._overtaken(each, head, state):
+                taken[key] = "others published while it was folded: the next build folds that too"
         return taken
+
+    def _overtaken(self, each: Outcome, head: Head, state: State) -> bool:
+        """Whether a snapshot can't go on top of this head: another commit belongs before ours."""
+        if each.made is None or each.made.time is None:
+            return False
+        before = self.ground.state.tables
+        return head.commit.time >= each.made.time or any(
+            need in before and not _ref(before[need]).same_rows(state.tables.get(need))
+            for need in each.node.inputs
+        )
 
     def _theirs(self, each: Outcome, ours: Mapping[str, InputRef], now: Entry | None) -> str:
         """Say from which commit a published version is taken, or refuse.

@@ -16,6 +16,7 @@ from crannog.sql.refresh.reasons import Reason, ReasonCode
 if TYPE_CHECKING:
     from crannog.catalog.delta_log import DataFile
     from crannog.catalog.pins import Pin
+    from crannog.engine.snapshot import FoldPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Decision:
 
     Args:
         appended: for an append, the new files of each input that grew, by key.
+        fold: of a snapshot, what is to be folded into it.
     """
 
     action: str
@@ -109,11 +111,12 @@ class Decision:
     reason: Reason | None = None
     inputs: tuple[InputChange, ...] = ()
     appended: Mapping[str, tuple[DataFile, ...]] = field(default_factory=dict)
+    fold: FoldPlan | None = None
 
     @property
     def runs(self) -> bool:
         """Whether data is written."""
-        return self.action in ("create", "rebuild", "append")
+        return self.action in ("create", "rebuild", "append", "merge")
 
 
 class Strategy(Protocol):

@@ -153,6 +153,12 @@ class Run:
         return self._retest.passed(self.passed_files, fine)
 
     @property
+    def warnings(self) -> list[str]:
+        """What a person should know of how models were made."""
+        made = (each.made for each in self.outcomes.values() if each.made is not None)
+        return [warning for each in made for warning in each.warnings]
+
+    @property
     def errors(self) -> list[CrannogError]:
         """Everything that went wrong, each once."""
         found = [*self._broken_sources.values()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from crannog.errors import ConflictError, CrannogError, Interrupted, TestsFailed, UsageError
 
-TO_DO = frozenset({"create", "rebuild", "append", "delete"})
+TO_DO = frozenset({"create", "rebuild", "append", "merge", "delete"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ModelPlan:
     """Say what a build would do with one model, and why.
 
     Args:
-        action: create, rebuild, append, skip, orphan or delete.
+        action: create, rebuild, append, merge, skip, orphan or delete.
         because: a sentence for a person; for a rebuild it starts with its reason code.
         strategy: the rule that was chosen.
         rows: rows that would be written, where that is known.
@@ -326,6 +326,7 @@ class BuildOptions:
     """Hold the flags of `crannog build`."""
 
     full: bool = False
+    forget_history: bool = False
     publish_partial: bool = False
     prune: bool = False
     wait: bool = True

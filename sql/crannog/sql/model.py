@@ -16,9 +16,9 @@ from crannog.sql.places import Place, Source, line_and_column
 from crannog.sql.statements import QUERY_WORDS, StatementKind, split
 from crannog.sql.tokens import Token, tokenize, without_comments
 
-_KINDS = ("table", "view")
+_KINDS = ("table", "view", "snapshot")
 _REFRESHES = ("auto", "full")
-_LATER_VALUES = {"kind": frozenset({"snapshot"}), "refresh": frozenset({"strict"})}
+_LATER_VALUES = {"refresh": frozenset({"strict"})}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -81,6 +81,8 @@ def parse_model(path: str, text: str) -> Model:
     query = _query(path, text, header, tokens, "a model")
     kind = _choice(header, "kind", _KINDS)
     refresh = _choice(header, "refresh", _REFRESHES)
+    if kind == "snapshot":
+        _check_snapshot(header)
     return Model(
         path=path,
         text=text,
@@ -244,13 +246,24 @@ def _no_parameters(source: Source, body: str, code: Iterable[Token], what: str) 
             )
 
 
+def _check_snapshot(header: Header) -> None:
+    if "refresh" in header.values:
+        raise header.values["refresh"].place.error(
+            "bad_header", "a snapshot is never rebuilt: it has no refresh", "leave it out"
+        )
+    if not header.texts("key"):
+        raise header.values["kind"].place.error(
+            "no_key", "a snapshot needs to know which columns name a row", 'key = ["id"]'
+        )
+
+
 def _choice(header: Header, key: str, allowed: tuple[str, ...]) -> str:
     value = header.text(key)
     if value is None:
         return allowed[0]
     if value not in allowed:
         place = header.values[key].place
-        if value in _LATER_VALUES[key]:
+        if value in _LATER_VALUES.get(key, ()):
             raise place.error(
                 "not_yet", f'{key} = "{value}" is not supported yet', f"use {_listed(allowed)}"
             )
@@ -263,7 +276,8 @@ def _choice(header: Header, key: str, allowed: tuple[str, ...]) -> str:
 
 
 def _listed(words: tuple[str, ...]) -> str:
-    return " or ".join(f'"{word}"' for word in words)
+    *first, last = (f'"{word}"' for word in words)
+    return f"{', '.join(first)} or {last}"
 
 
 def _column_comments(body: str, tokens: list[Token]) -> Mapping[str, str]:

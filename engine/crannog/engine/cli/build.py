@@ -21,6 +21,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--full", action="store_true", help="rebuild every selected model from all of its input")
     add(
+        "--forget-history",
+        action="store_true",
+        help="with --full: fold snapshots anew, from the first commit, with the text of today",
+    )
+    add(
         "--publish-partial", action="store_true", help="publish what went well, if something failed"
     )
     add("--prune", action="store_true", help="drop tables whose model file is gone")
@@ -40,7 +45,12 @@ def run(options: argparse.Namespace) -> int:
         from crannog.engine.plan import plan
 
         found = plan(
-            project, settings, selection_of(options), full=options.full, prune=options.prune
+            project,
+            settings,
+            selection_of(options),
+            full=options.full,
+            forget_history=options.forget_history,
+            prune=options.prune,
         )
         return print_plan(found, output)
     from crannog.engine.build import build
@@ -48,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
     wanted = BuildOptions(
         full=options.full,
+        forget_history=options.forget_history,
         publish_partial=options.publish_partial,
         prune=options.prune,
         wait=not options.no_wait,

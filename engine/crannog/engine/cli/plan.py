@@ -23,6 +23,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     selection_arguments(parser)
     parser.add_argument("--full", action="store_true", help="as if every model had to be rebuilt")
     parser.add_argument(
+        "--forget-history",
+        action="store_true",
+        help="with --full: as if snapshots had to be folded anew",
+    )
+    parser.add_argument(
         "--prune",
         action="store_true",
         help="count tables whose model file is gone as to be dropped",
@@ -58,7 +63,14 @@ def run(options: argparse.Namespace) -> int:
     output = Output.of(options)
     project = required_project(options)
     settings = settings_of(options, project)
-    found = plan(project, settings, selection_of(options), full=options.full, prune=options.prune)
+    found = plan(
+        project,
+        settings,
+        selection_of(options),
+        full=options.full,
+        forget_history=options.forget_history,
+        prune=options.prune,
+    )
     return print_plan(found, output, check=options.check)
 
 
