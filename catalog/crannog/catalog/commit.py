@@ -27,6 +27,8 @@ class TableChange:
     Args:
         kind: the table's kind after (before, if it was dropped).
         previous: id of the commit that changed this name before, along first parents.
+        renamed_from: the name that the table had before; what it was then is told under that.
+        renamed_to: the name that it has from here on.
     """
 
     name: str
@@ -35,6 +37,8 @@ class TableChange:
     after: int | None
     previous: str | None
     dropped: bool = False
+    renamed_from: str | None = None
+    renamed_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,7 @@ def commit_from_json(kept: JsonObject) -> Commit:
 
 
 def _change_to_json(change: TableChange) -> JsonObject:
-    return {
+    kept: JsonObject = {
         "name": change.name,
         "kind": change.kind,
         "from": change.before,
@@ -148,6 +152,11 @@ def _change_to_json(change: TableChange) -> JsonObject:
         "previous": change.previous,
         "dropped": change.dropped,
     }
+    if change.renamed_from is not None:
+        kept["renamed_from"] = change.renamed_from
+    if change.renamed_to is not None:
+        kept["renamed_to"] = change.renamed_to
+    return kept
 
 
 def _change_from_json(kept: JsonObject) -> TableChange:
@@ -158,4 +167,6 @@ def _change_from_json(kept: JsonObject) -> TableChange:
         after=cast("int | None", kept["to"]),
         previous=cast("str | None", kept["previous"]),
         dropped=cast(bool, kept["dropped"]),
+        renamed_from=cast("str | None", kept.get("renamed_from")),
+        renamed_to=cast("str | None", kept.get("renamed_to")),
     )

@@ -103,14 +103,28 @@ def table_history(
     objects: Objects, commit: Commit, name: str, limit: int | None = None
 ) -> Iterator[Commit]:
     """Yield the commits along first parents that changed a table, newest first."""
-    key = TableName.parse(name).key
-    at = last_change(objects, commit, key)
-    left = limit
-    while at is not None and (left is None or left > 0):
+    seen: set[str] = set()
+    for found, _ in _line(objects, commit, TableName.parse(name).key):
+        if limit is not None and len(seen) >= limit:
+            return
+        if found.id not in seen:
+            seen.add(found.id)
+            yield found
+
+
+def _line(objects: Objects, commit: Commit, key: str) -> Iterator[tuple[Commit, str]]:
+    """Yield the commits that changed a table, each with its key there: a rename is followed.
+
+    What had the name before the table that was renamed is told too.
+    """
+    last = last_change(objects, commit, key)
+    waiting = [] if last is None else [(0, last, key)]
+    while waiting:
+        _, at, key = heapq.heappop(waiting)
         found = objects.commit(at)
-        yield found
-        at = found.tables[key].previous
-        left = None if left is None else left - 1
+        yield found, key
+        for earlier, before in _earlier(objects, found, key):
+            heapq.heappush(waiting, (-earlier.depth, earlier.id, before))
 
 
 def last_change(objects: Objects, commit: Commit, key: str) -> str | None:
@@ -125,11 +139,15 @@ def last_change(objects: Objects, commit: Commit, key: str) -> str | None:
 
 def find_version(objects: Objects, commit: Commit, name: str, version: int) -> Pin:
     """Return a table at a Delta version that some commit in this history pins."""
-    key = TableName.parse(name).key
-    at: str | None = last_change(objects, commit, key)
     newest: int | None = None
-    while at is not None:
-        found = objects.commit(at)
+    waiting = [(commit, TableName.parse(name).key)]
+    while waiting:
+        # Of a table that was renamed to this name first, then of what had the name before.
+        at, key = waiting.pop()
+        last = last_change(objects, at, key)
+        if last is None:
+            continue
+        found = objects.commit(last)
         entry = objects.state(found).tables.get(key)
         if entry is not None:
             newest = entry.version if newest is None else newest
@@ -137,9 +155,9 @@ def find_version(objects: Objects, commit: Commit, name: str, version: int) -> P
                 return objects.pin(entry)
             further = _leap_to_version(objects, found, key, entry, version)
             if further is not found:
-                at = last_change(objects, further, key)
+                waiting.append((further, key))
                 continue
-        at = found.tables[key].previous
+        waiting += _earlier(objects, found, key)
     if newest is None:
         hint = "it has no versions here: `crannog tables` lists what has"
     else:
@@ -149,6 +167,16 @@ def find_version(objects: Objects, commit: Commit, name: str, version: int) -> P
         f"no commit in this history pins version {version} of {TableName.parse(name)}",
         hint=hint,
     )
+
+
+def _earlier(objects: Objects, commit: Commit, key: str) -> list[tuple[Commit, str]]:
+    """Return where a key's past goes on before a commit that changed it; the last matters most."""
+    change = commit.tables[key]
+    places = [(change.previous, key)]
+    if change.renamed_from is not None:
+        before = TableName.parse(change.renamed_from).key
+        places.append((commit.tables[before].previous, before))
+    return [(objects.commit(at), key) for at, key in places if at is not None]
 
 
 def _leap_to_version(

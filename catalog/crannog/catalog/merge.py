@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from crannog.catalog import history, refs
 from crannog.catalog.commit import Commit, Head
@@ -11,6 +12,8 @@ from crannog.catalog.pins import Pin
 from crannog.catalog.publish import Origin, publish
 from crannog.catalog.state import Changes, State
 from crannog.errors import ConflictError
+
+T = TypeVar("T")
 
 
 def merge(
@@ -34,8 +37,9 @@ def _merged(
     objects: Objects, ours: State, theirs: State, shared: State, source_ref: str
 ) -> Changes:
     taken, both = _three_way(_digests(ours), _digests(theirs), _digests(shared))
-    if both:
-        names = sorted(_name(key, ours, theirs, shared) for key in both)
+    unclear = {_name(key, ours, theirs, shared) for key in both} | _torn(ours, theirs, shared)
+    if unclear:
+        names = sorted(unclear)
         raise ConflictError(
             "merge_conflict",
             f"{source_ref} and this branch both changed {', '.join(names)}",
@@ -45,20 +49,42 @@ def _merged(
     tables: dict[str, Pin | None] = {
         key: None if digest is None else objects.pin(digest) for key, digest in taken.items()
     }
-    projects, unclear = _three_way(ours.projects, theirs.projects, shared.projects)
+    projects, manifests = _three_way(ours.projects, theirs.projects, shared.projects)
+    # A schema that both spelled anew stays as ours: names compare without case.
+    schemas, _ = _three_way(ours.schemas, theirs.schemas, shared.schemas)
     # A manifest is only a shortcut for the next build, which looks at everything without it.
-    return Changes(tables, {**projects, **dict.fromkeys(unclear)})
+    return Changes(tables, {**projects, **dict.fromkeys(manifests)}, schemas=schemas)
+
+
+def _torn(ours: State, theirs: State, shared: State) -> set[str]:
+    """Return the names of tables that one side renamed and the other changed, moved or dropped.
+
+    Key by key such a table would be there twice, or not at all.
+    """
+    places = [_places(state) for state in (ours, theirs, shared)]
+    torn = set()
+    for id in _three_way(*places)[1]:
+        at = {place[id] for place in places if id in place}
+        if len({key for key, _ in at}) > 1:
+            known = zip(places, (ours, theirs, shared), strict=True)
+            torn |= {state.tables[place[id][0]].name for place, state in known if id in place}
+    return torn
+
+
+def _places(state: State) -> dict[str, tuple[str, str]]:
+    """Return key and digest of each table by its id."""
+    return {entry.id: (key, entry.digest) for key, entry in state.tables.items()}
 
 
 def _three_way(
-    ours: Mapping[str, str], theirs: Mapping[str, str], shared: Mapping[str, str]
-) -> tuple[dict[str, str | None], list[str]]:
+    ours: Mapping[str, T], theirs: Mapping[str, T], shared: Mapping[str, T]
+) -> tuple[dict[str, T | None], list[str]]:
     """Return what to take of theirs, and what both changed differently.
 
     >>> _three_way({'a': '1', 'b': '2'}, {'a': '9', 'b': '3'}, {'a': '1', 'b': '1'})
     ({'a': '9'}, ['b'])
     """
-    taken: dict[str, str | None] = {}
+    taken: dict[str, T | None] = {}
     both: list[str] = []
     for key in sorted(theirs.keys() | shared.keys()):
         mine, other, before = ours.get(key), theirs.get(key), shared.get(key)

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -44,19 +44,25 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """Hold one try: the head that it goes on top of, and what differs from that head's state."""
+    """Hold one try: the head that it goes on top of, and what differs from that head's state.
+
+    Args:
+        renamed: the key that a table had before, by the key that it has from now on.
+    """
 
     head: Head
     state: State
     pins: Mapping[str, tuple[Pin, str]]
     dropped: tuple[str, ...]
     projects: Mapping[str, str | None]
+    schemas: Mapping[str, str | None]
     message: str | None
     over: frozenset[str]
+    renamed: Mapping[str, str]
     time: datetime | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.pins or self.dropped or self.projects)
+        return bool(self.pins or self.dropped or self.projects or self.schemas)
 
 
 class _Patience:
@@ -152,16 +158,32 @@ def _attempt(objects: Objects, head: Head, state: State, changes: Changes) -> _A
         now = state.tables.get(key)
         if now is None or now.digest != digest:
             pins[key] = (pin, digest)
+    dropped = tuple(k for k, pin in changes.tables.items() if pin is None and k in state.tables)
     return _Attempt(
         head=head,
         state=state,
         pins=pins,
-        dropped=tuple(k for k, pin in changes.tables.items() if pin is None and k in state.tables),
+        dropped=dropped,
         projects={k: v for k, v in changes.projects.items() if state.projects.get(k) != v},
+        schemas={k: v for k, v in changes.schemas.items() if state.schemas.get(k) != v},
         message=changes.message,
         over=changes.over,
+        renamed=_renamed(state, pins, dropped),
         time=changes.time,
     )
+
+
+def _renamed(
+    state: State, pins: Mapping[str, tuple[Pin, str]], dropped: Iterable[str]
+) -> dict[str, str]:
+    """Return which tables leave one key and come back, the same table, under another."""
+    left = {state.tables[key].id: key for key in dropped}
+    for key, (pin, _) in pins.items():
+        before = state.tables.get(key)
+        if before is not None and before.id != pin.id:
+            left[before.id] = key
+    moved = {key: left[pin.id] for key, (pin, _) in pins.items() if pin.id in left}
+    return {new: old for new, old in moved.items() if new != old}
 
 
 def _has_places(objects: Objects, attempt: _Attempt, tried: set[str]) -> bool:
@@ -201,7 +223,7 @@ def _guard(objects: Objects, attempt: _Attempt) -> bool:
         key, pin = item
         first = pin.version
         if key not in attempt.over:
-            first = _first_version(objects, attempt.state, key, pin)
+            first = _first_version(objects, attempt, key, pin)
         if first is None or pin.location is None:
             return True
         found = objects.store.read(published_key(pin.location, first))
@@ -216,16 +238,21 @@ def _guard(objects: Objects, attempt: _Attempt) -> bool:
     return all(objects.each(free, logged))
 
 
-def _first_version(objects: Objects, state: State, key: str, pin: Pin) -> int | None:
+def _before(attempt: _Attempt, key: str) -> Entry | None:
+    """Return what the table at a key was before, under whatever name; else what had the key."""
+    return attempt.state.tables.get(attempt.renamed.get(key, key))
+
+
+def _first_version(objects: Objects, attempt: _Attempt, key: str, pin: Pin) -> int | None:
     """Return the first version that publishing the pin would add; None: not known."""
-    before = state.tables.get(key)
+    before = _before(attempt, key)
     if before is not None and before.id == pin.id:
         old = objects.pin(before)
         if before.version is None or not _has_log(old):
             return None
         ensure_published(objects, old)
         return before.version + 1
-    stone = state.dropped.get(key)
+    stone = attempt.state.dropped.get(key)
     return None if stone is not None and stone.id == pin.id else 0
 
 
@@ -288,13 +315,15 @@ def _delta(id: str, attempt: _Attempt) -> Delta:
         if stone is not None:
             # The place of the one before stays taken; its key is one that no table can have.
             dropped[key] = None
-            if stone.id != pin.id:
+            if stone.id != pin.id and stone.location is not None:
                 dropped[f"{key}#{stone.id}"] = stone
+    left = set(attempt.renamed.values())
     for key in attempt.dropped:
         gone = state.tables[key]
         tables[key] = None
-        dropped[key] = Tombstone(id, gone.location, gone.id)
-    return Delta(tables, dropped, attempt.projects)
+        # A table that lives on under another name holds its place itself.
+        dropped[key] = Tombstone(id, None if key in left else gone.location, gone.id)
+    return Delta(tables, dropped, attempt.projects, attempt.schemas)
 
 
 def _since_base(objects: Objects, head: Commit, own: Delta) -> tuple[str | None, Delta]:
@@ -310,20 +339,22 @@ def _table_changes(attempt: _Attempt) -> dict[str, TableChange]:
     state = attempt.state
     changes: dict[str, TableChange] = {}
     for key, (pin, _) in attempt.pins.items():
-        before = state.tables.get(key)
-        stone = state.dropped.get(key)
+        before, last = _before(attempt, key), state.tables.get(key) or state.dropped.get(key)
         changes[key] = TableChange(
             name=pin.name,
             kind=pin.kind,
             before=before.version if before is not None else None,
             after=pin.version,
-            previous=before.commit if before is not None else stone.commit if stone else None,
+            previous=last.commit if last is not None else None,
+            renamed_from=before.name if before is not None and key in attempt.renamed else None,
         )
     for key in attempt.dropped:
         gone = state.tables[key]
         changes[key] = TableChange(
             gone.name, gone.kind, gone.version, None, gone.commit, dropped=True
         )
+    for new, old in attempt.renamed.items():
+        changes[old] = replace(changes[old], renamed_to=changes[new].name)
     return changes
 
 

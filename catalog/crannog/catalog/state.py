@@ -43,11 +43,17 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Map each table's key (`TableName.key`) to its entry, each project to its manifest."""
+    """Map each table's key (`TableName.key`) to its entry, each project to its manifest.
+
+    Args:
+        schemas: those that were created, by their name in lower case, as they are spelled; others
+            exist because something is in them.
+    """
 
     tables: Mapping[str, Entry] = field(default_factory=dict)
     dropped: Mapping[str, Tombstone] = field(default_factory=dict)
     projects: Mapping[str, str] = field(default_factory=dict)
+    schemas: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class Changes:
 
     Args:
         over: keys of tables that go on top of versions that another program has published.
+        schemas: those that are created, as in `State`; None drops.
         time: what the commit must have as its time, as rows in it say so; None: any.
     """
 
@@ -63,6 +70,7 @@ class Changes:
     projects: Mapping[str, str | None] = field(default_factory=dict)
     message: str | None = None
     over: frozenset[str] = frozenset()
+    schemas: Mapping[str, str | None] = field(default_factory=dict)
     time: datetime | None = None
 
 
@@ -73,9 +81,10 @@ class Delta:
     tables: Mapping[str, Entry | None] = field(default_factory=dict)
     dropped: Mapping[str, Tombstone | None] = field(default_factory=dict)
     projects: Mapping[str, str | None] = field(default_factory=dict)
+    schemas: Mapping[str, str | None] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.tables) + len(self.dropped) + len(self.projects)
+        return len(self.tables) + len(self.dropped) + len(self.projects) + len(self.schemas)
 
     def then(self, later: Delta) -> Delta:
         """Return both changes as one, the later winning."""
@@ -83,6 +92,7 @@ class Delta:
             {**self.tables, **later.tables},
             {**self.dropped, **later.dropped},
             {**self.projects, **later.projects},
+            {**self.schemas, **later.schemas},
         )
 
     def on(self, base: State) -> State:
@@ -91,6 +101,7 @@ class Delta:
             _changed(base.tables, self.tables),
             _changed(base.dropped, self.dropped),
             _changed(base.projects, self.projects),
+            _changed(base.schemas, self.schemas),
         )
 
 
@@ -108,7 +119,7 @@ def _changed(base: Mapping[str, T], changes: Mapping[str, T | None]) -> Mapping[
 
 def state_to_json(state: State) -> JsonObject:
     """Return the object that is kept at `states/<sha>`."""
-    return delta_to_json(Delta(state.tables, state.dropped, state.projects))
+    return delta_to_json(Delta(state.tables, state.dropped, state.projects, state.schemas))
 
 
 def state_from_json(kept: JsonObject) -> State:
@@ -118,7 +129,7 @@ def state_from_json(kept: JsonObject) -> State:
 
 def delta_to_json(delta: Delta) -> JsonObject:
     """Return the changes since a base as they are kept in a commit."""
-    return {
+    kept: JsonObject = {
         "tables": {key: _entry_to_json(entry) for key, entry in delta.tables.items()},
         "dropped": {
             key: None if stone is None else [stone.commit, stone.location, stone.id]
@@ -126,6 +137,9 @@ def delta_to_json(delta: Delta) -> JsonObject:
         },
         "projects": dict(delta.projects),
     }
+    if delta.schemas:
+        kept["schemas"] = dict(delta.schemas)
+    return kept
 
 
 def delta_from_json(kept: JsonObject) -> Delta:
@@ -136,6 +150,7 @@ def delta_from_json(kept: JsonObject) -> Delta:
         {key: _entry_from_json(entry) for key, entry in tables.items()},
         {key: None if stone is None else Tombstone(*stone) for key, stone in dropped.items()},
         cast("dict[str, str | None]", kept["projects"]),
+        cast("dict[str, str | None]", kept.get("schemas", {})),
     )
 
 

@@ -27,7 +27,8 @@ def commit_document(commit: Commit) -> JsonObject:
         "run": commit.run,
         "tables": [
             {"name": change.name, "kind": change.kind, "from": change.before, "to": change.after,
-             "dropped": change.dropped}
+             "dropped": change.dropped, "renamed_from": change.renamed_from,
+             "renamed_to": change.renamed_to}
             for _, change in sorted(commit.tables.items())
         ],
     }  # fmt: skip

@@ -44,9 +44,10 @@ def run(options: argparse.Namespace) -> int:
             error.hint = f"to start there: crannog log --at {options.table}"
         raise
     if not output.json:
-        names = _names(lake)
+        refs = _names(lake)
+        names = None if options.table is None else {TableName.parse(options.table).key}
         for commit in commits:
-            for line in _lines(commit, names.get(commit.id, []), output, options.table):
+            for line in _lines(commit, refs.get(commit.id, []), output, names):
                 output.line(line)
         more = options.n is not None and len(commits) == options.n and _has_older(commits[-1])
         if more and output.out.color:
@@ -84,17 +85,24 @@ def _names(lake: Lake) -> dict[str, list[str]]:
     return found
 
 
-def _lines(commit: Commit, names: list[str], output: Output, table: str | None) -> list[str]:
+def _lines(commit: Commit, refs: list[str], output: Output, names: set[str] | None) -> list[str]:
+    """Return what the log says about a commit.
+
+    Args:
+        names: keys that the one table had from here on; a rename adds the one before.
+    """
     style = output.out
-    refs = f"  {style.green('(' + ', '.join(names) + ')')}" if names else ""
+    shown_refs = f"  {style.green('(' + ', '.join(refs) + ')')}" if refs else ""
     head = (
         f"{style.yellow(commit.id[:7])}  {short_time(commit.time)}  {printable(commit.author)}  "
-        f"{style.bold(first_line(commit))}{refs}"
+        f"{style.bold(first_line(commit))}{shown_refs}"
     )
-    changes = [change for _, change in sorted(commit.tables.items())]
-    if table is not None:
-        key = TableName.parse(table).key
-        changes = [commit.tables[key]] if key in commit.tables else changes
+    changes = changes_of(commit)
+    if names is not None:
+        own = [commit.tables[key] for key in sorted(names & commit.tables.keys())]
+        changes = [each for each in own if each in changes or len(own) == 1]
+        before = [each.renamed_from for each in changes if each.renamed_from is not None]
+        names |= {TableName.parse(name).key for name in before}
     shown = changes if output.verbose else changes[:_SHOWN_TABLES]
     lines = [head, *(f"         {change_text(change)}" for change in shown)]
     if len(changes) > len(shown):
@@ -108,8 +116,21 @@ def first_line(commit: Commit) -> str:
     return printable(lines[0]) if lines else commit.cause
 
 
+def changes_of(commit: Commit) -> list[TableChange]:
+    """Return what a commit did to each table, by name; a rename is told once, at the new name."""
+    found = [change for _, change in sorted(commit.tables.items())]
+    return [change for change in found if not (change.dropped and change.renamed_to is not None)]
+
+
 def change_text(change: TableChange) -> str:
     """Return what a commit did to a table, for a person."""
+    if change.dropped and change.renamed_to is not None:
+        return f"{change.name} -> {change.renamed_to}"
+    if change.renamed_from is not None:
+        moved = f"{change.renamed_from} -> {change.name}"
+        if change.before == change.after:
+            return moved
+        return f"{moved} {version_text(change.before)} -> {version_text(change.after)}"
     if change.dropped:
         return f"{change.name} {version_text(change.before)} dropped".replace("  ", " ")
     if change.before is None and change.after is None:

@@ -34,11 +34,11 @@ def run(options: argparse.Namespace) -> int:
     if commit is None:
         output.line(f"nothing to merge: {settings.branch} has all of {options.ref}")
         return output.finish(document)
-    from crannog.engine.cli.log import change_text
+    from crannog.engine.cli.log import change_text, changes_of
     from crannog.engine.log import commit_document
 
     document |= {"commit": commit.id, "tables": commit_document(commit)["tables"]}
-    for _, change in sorted(commit.tables.items()):
+    for change in changes_of(commit):
         output.line(change_text(change))
     old = commit.parents[0] if commit.parents else before.id
     output.line(f"committed {settings.branch} {old[:7]} -> {commit.id[:7]}")

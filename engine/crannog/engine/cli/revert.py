@@ -34,9 +34,9 @@ def _tell(result: RevertResult, output: Output) -> None:
     if made is None:
         output.line(f"nothing to undo: {result.branch} has none of {result.reverted.id[:7]} left")
         return
-    from crannog.engine.cli.log import change_text
+    from crannog.engine.cli.log import change_text, changes_of
 
-    for _, change in sorted(made.tables.items()):
+    for change in changes_of(made):
         output.line(change_text(change))
     output.line(f"committed {result.branch} {made.parents[0][:7]} -> {made.id[:7]}")
     if result.models:

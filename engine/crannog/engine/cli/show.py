@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, cast
 
-from crannog.engine.cli.log import change_text
+from crannog.engine.cli.log import change_text, changes_of
 from crannog.engine.cli.options import lake_of, project_of, settings_of
 from crannog.engine.cli.output import Output, rows_text, short_time, version_text
 from crannog.engine.render.width import printable
@@ -55,7 +55,7 @@ def _lines(commit: Commit, models: list[JsonObject], output: Output) -> list[str
     lines += ["", *(f"    {style.bold(printable(line))}" for line in commit.message.splitlines())]
     if commit.tables:
         lines += ["", "tables:"]
-        lines += [f"  {change_text(change)}" for _, change in sorted(commit.tables.items())]
+        lines += [f"  {change_text(change)}" for change in changes_of(commit)]
     if models:
         lines += ["", "models:"]
     for model in models:
