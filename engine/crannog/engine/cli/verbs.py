@@ -11,6 +11,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "sql": ("[QUERY]", "run SQL: an argument, a file (-f) or stdin"),
     "log": ("[TABLE]", "list commits, newest first"),
     "show": ("REF", "show one commit"),
+    "diff": ("A B [TABLE]", "say what differs between two commits: tables, columns, rows"),
     "tables": ("", "list tables"),
     "describe": ("TABLE", "show one table: columns, version, location"),
     "branch": ("[create|delete|list]", "create, delete or list branches"),
@@ -18,14 +19,13 @@ VERBS: dict[str, tuple[str, str]] = {
     "merge": ("NAME", "bring another branch into this one, table by table"),
     "revert": ("REF", "undo one commit by a new one"),
     "export": ("PATH [TABLE...]", "write tables or a query to files elsewhere"),
+    "doctor": ("[--repair]", "see whether a lake is sound, and mend what can be mended"),
     "settings": ("", "print each setting and where it came from"),
     "demo": ("[DIR]", "build a lake from the history of a git clone"),
 }
 
 NOT_YET: dict[str, str] = {
     "adopt": "using another tool's Delta table in place",
-    "diff": "comparing two commits row by row",
-    "doctor": "checking a lake for damage",
     "explain": "explaining a model's refresh (`crannog plan` says what would happen, and why)",
     "impact": "asking what a change of a column breaks",
     "lineage": "column lineage",

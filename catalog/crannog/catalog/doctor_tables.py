@@ -1,0 +1,223 @@
+"""Examining the tables of a lake: log entries, data files, and what other Delta readers see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crannog.catalog.delta_entry import (
+    RETENTION,
+    entry_names,
+    published_key,
+    read_entry,
+    staged_key,
+)
+from crannog.catalog.delta_replay import live_files, read_staged
+from crannog.catalog.pins import EntryRef, Pin
+from crannog.errors import CrannogError
+
+if TYPE_CHECKING:
+    from crannog.catalog.lake import Lake
+
+_PUBLISHED = re.compile(r"_delta_log/(\d{20})\.json\Z")
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Say what one check found.
+
+    Args:
+        status: ok, warning or failed; repaired after a repair.
+        subject: the table, ref or commit that it is about; None: the lake.
+        code: what is wrong, in a word; None where all is well.
+        repairable: whether `--repair` can mend it.
+    """
+
+    check: str
+    status: str
+    message: str
+    subject: str | None = None
+    code: str | None = None
+    hint: str | None = None
+    repairable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What lies in a table's folder, by key relative to it, with its size."""
+
+    sizes: Mapping[str, int]
+
+    @property
+    def versions(self) -> list[int]:
+        """The versions that other readers see."""
+        found = (_PUBLISHED.fullmatch(key) for key in self.sizes)
+        return sorted(int(each[1]) for each in found if each is not None)
+
+
+def folder_of(lake: Lake, location: str) -> Folder:
+    """List a table's folder."""
+    start = len(location) + 1
+    return Folder({info.key[start:]: info.size for info in lake.store.list(location)})
+
+
+def examine_tables(lake: Lake, pins: Iterable[Pin]) -> Iterator[Finding]:
+    """Check every pinned version of every table of ours, and what main shows to others."""
+    by_place: dict[str, list[Pin]] = {}
+    for pin in pins:
+        if pin.location is not None and pin.entry is not None and pin.kind != "adopted":
+            by_place.setdefault(pin.location, []).append(pin)
+    heads = {
+        entry.location: lake.pin(entry)
+        for entry in lake.state(lake.head("main").commit).tables.values()
+        if entry.location in by_place
+    }
+    wrong, entries, files = 0, set[str](), set[str]()
+    for location, pinned in sorted(by_place.items()):
+        folder = folder_of(lake, location)
+        found = [*_entries(lake, location, pinned, entries)]
+        found += _files(lake, pinned, folder, files)
+        if location in heads and not found:
+            found += published(lake, heads[location], folder)
+            found += _retention(lake, heads[location], folder)
+        wrong += sum(each.status == "failed" for each in found)
+        yield from found
+    if not wrong:
+        yield Finding(
+            "tables",
+            "ok",
+            f"{len(by_place):,} tables, {len(entries):,} log entries, {len(files):,} data files",
+        )
+
+
+def _entries(lake: Lake, location: str, pins: Iterable[Pin], seen: set[str]) -> Iterator[Finding]:
+    """See that the log entry of each version is there, and is the one that was pinned."""
+    refs: dict[str, tuple[str, EntryRef]] = {}
+    for pin in pins:
+        for ref in (*pin.entries, *([pin.entry] if pin.entry is not None else [])):
+            refs.setdefault(staged_key(location, ref.version, ref.uuid), (pin.name, ref))
+    seen.update(refs)
+
+    def check(key: str) -> Finding | None:
+        name, ref = refs[key]
+        try:
+            read_staged(lake, location, ref)
+        except CrannogError as error:
+            copy = lake.store.read(published_key(location, ref.version))
+            there = copy is not None and entry_names(copy[0])[0] == ref.uuid
+            return Finding(
+                "log_entries",
+                "failed",
+                f"{name}: the log entry of version {ref.version} is not what was pinned: {error}",
+                subject=name,
+                code="entry_missing" if error.code == "object_not_found" else error.code,
+                hint="`crannog doctor --repair` takes it from the published one"
+                if there
+                else f"restore {key} from a backup of the lake",
+                repairable=there,
+            )
+        return None
+
+    yield from (found for found in lake.each(check, refs) if found is not None)
+
+
+def _files(lake: Lake, pins: Iterable[Pin], folder: Folder, seen: set[str]) -> Iterator[Finding]:
+    """See that each data file is there, as long as it was written."""
+    missing: dict[str, list[str]] = {}
+    for pin in pins:
+        try:
+            live = live_files(lake, pin)
+        except CrannogError:
+            continue
+        for file in live:
+            key = f"{pin.location}/{file.path}"
+            if key in seen:
+                continue
+            seen.add(key)
+            size = folder.sizes.get(file.path)
+            if size is None or size != file.size:
+                was = "is missing" if size is None else f"has {size:,} bytes, not {file.size:,}"
+                missing.setdefault(pin.name, []).append(f"{key} {was}")
+    for name, lost in missing.items():
+        more = f" and {len(lost) - _SHOWN:,} more" if len(lost) > _SHOWN else ""
+        yield Finding(
+            "data_files",
+            "failed",
+            f"{name}: {'; '.join(lost[:_SHOWN])}{more}",
+            subject=name,
+            code="file_missing",
+            hint="restore these files from a backup of the lake",
+        )
+
+
+def published(lake: Lake, pin: Pin, folder: Folder) -> Iterator[Finding]:
+    """See that others see each version of main's, in order, and nothing else."""
+    assert pin.location is not None
+    assert pin.version is not None
+    foreign = foreign_versions(lake, pin, folder)
+    if foreign:
+        listed = ", ".join(str(each) for each in foreign[:_SHOWN])
+        yield Finding(
+            "published",
+            "failed",
+            f"{pin.name}: another program wrote version {listed} of it",
+            subject=pin.name,
+            code="foreign_write",
+            hint="`crannog doctor --repair` keeps that in the log and puts the table, as it is "
+            "pinned, on top of it",
+            repairable=True,
+        )
+        return
+    hidden = pin.version - max(folder.versions, default=-1)
+    if hidden > 0:
+        yield Finding(
+            "published",
+            "failed",
+            f"{pin.name}: other readers do not see its newest {hidden:,} versions yet",
+            subject=pin.name,
+            code="unpublished",
+            hint="the next write to it publishes them, or `crannog doctor --repair`",
+            repairable=True,
+        )
+
+
+def foreign_versions(lake: Lake, pin: Pin, folder: Folder) -> list[int]:
+    """Return the published versions that are not what main pins, oldest first."""
+    assert pin.location is not None
+    assert pin.version is not None
+    found = [each for each in folder.versions if each > pin.version]
+    version, uuid = pin.version, pin.uuid
+    there = set(folder.versions)
+    while uuid is not None and version >= 0:
+        staged = lake.store.get(staged_key(pin.location, version, uuid))
+        if version in there:
+            shown = lake.store.get(published_key(pin.location, version))
+            if shown != staged:
+                found.append(version)
+        version, uuid = version - 1, entry_names(staged)[1]
+    return sorted(found)
+
+
+def _retention(lake: Lake, pin: Pin, folder: Folder) -> Iterator[Finding]:
+    """See that the table still asks every writer to keep its old log entries."""
+    assert pin.location is not None
+    newest: Mapping[str, str] | None = None
+    for version in reversed(folder.versions):
+        if version > (pin.version or 0):
+            continue
+        entry = read_entry(lake.store.get(published_key(pin.location, version)))
+        if entry.meta is not None:
+            newest = entry.meta.configuration
+            break
+    changed = [name for name, value in RETENTION.items() if newest and newest.get(name) != value]
+    if changed:
+        yield Finding(
+            "retention",
+            "warning",
+            f"{pin.name}: {', '.join(changed)} was changed: other writers may delete old versions",
+            subject=pin.name,
+            code="short_retention",
+        )
