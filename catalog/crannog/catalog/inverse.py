@@ -137,7 +137,7 @@ def gaps(objects: Objects, undo: Undo) -> Iterator[Gap]:
 
 
 def undone_ledger(objects: Objects, undo: Undo) -> tuple[str | None, list[str]]:
-    """Return the ledger without what a commit noted in it, and files that were loaded again since.
+    """Return the ledger without what a commit noted in it, and files that others noted since.
 
     With any of those, the ledger cannot go back.
     """
@@ -152,9 +152,9 @@ def undone_ledger(objects: Objects, undo: Undo) -> tuple[str | None, list[str]]:
     new = dict(all_files(objects, undo.after.ledger))
     here = dict(all_files(objects, undo.now.ledger))
     changed = [url for url in old.keys() | new.keys() if not _same(old.get(url), new.get(url))]
-    again = [url for url in changed if not _same(here.get(url), new.get(url))]
-    if again:
-        return undo.now.ledger, sorted(again)
+    other = [url for url in changed if not _same(here.get(url), new.get(url))]
+    if other:
+        return undo.now.ledger, sorted(other)
     return add_files(objects, undo.now.ledger, {url: old.get(url) for url in changed}), []
 
 

@@ -189,7 +189,8 @@ class _Revert:
         """Stage the table without what the commit did to it; None: that is as it is."""
         ledger, again = undone_ledger(self.lake, undo)
         if again:
-            raise _Conflict(undo, f"{again[0]!r} was loaded into {now.name} again since")
+            said = f"the load of {again[0]!r} into {now.name} was undone or replaced since"
+            raise _Conflict(undo, said)
         wanted = _described(undo, now)
         columns = _columns(undo, now, self.commit)
         try:
