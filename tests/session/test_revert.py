@@ -353,12 +353,15 @@ def _entry(session: Session):
 
 def _revert(session: Session, model: Model, at: int) -> None:
     commit, expected = model.reverted(at)
+    made, refused = None, None
     try:
         made = session.revert(commit).commit
     except ConflictError as error:
-        assert error.code == "revert_conflict"
+        refused = error
+    if refused is not None:
+        assert refused.code == "revert_conflict"
         # What is undone already may be refused: equal rows of others are not its own.
-        assert expected is None or commit in model.undone.values(), error.message
+        assert expected is None or commit in model.undone.values(), refused.message
         return
     assert expected is not None
     model.became(None if made is None else made.id, expected)
