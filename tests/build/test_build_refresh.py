@@ -9,7 +9,8 @@ def test_a_first_build_makes_every_model_in_one_commit(shop, ask):
     result = shop.built()
     assert ask.actions(result) == {"staging.orders": "create", "marts.totals": "create"}
     assert ask.of(result, "staging.orders").because.startswith("first_build: ")
-    assert result.headline == f"committed main {result.previous[:7]} -> {result.commit[:7]}"
+    old, new = result.previous[:7], result.commit[:7]
+    assert result.headline == f"committed main {old} -> {new}   undo: crannog revert {new}"
     assert shop.rows("staging.orders") == [(1, "ann", 3), (2, "bob", 10)]
     assert shop.rows("marts.totals") == [("ann", 3), ("bob", 10)]
     [(tables,)] = shop.sql("SELECT tables FROM crannog.commits WHERE cause = 'build'")

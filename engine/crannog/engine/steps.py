@@ -287,7 +287,9 @@ class BuildResult:
         """The line that a build ends with."""
         if self.commit is not None:
             old = self.previous[:7] if self.previous else "(new)"
-            return f"committed {self.branch} {old} -> {self.commit[:7]}"
+            new = self.commit[:7]
+            there = "" if self.branch == "main" else f" --branch {self.branch}"
+            return f"committed {self.branch} {old} -> {new}   undo: crannog revert {new}{there}"
         at = f" @ {self.previous[:7]}" if self.previous else ""
         if self.errors:
             return f"nothing was published: {self.branch}{at} is as it was"
