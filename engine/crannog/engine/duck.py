@@ -8,21 +8,25 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from crannog.engine.adopted_files import AdoptedFiles
 from crannog.engine.failures import Place, translate, translated
 from crannog.engine.scratch import Scratch
 from crannog.engine.semantics import SETTINGS
-from crannog.errors import QueryError, UsageError
+from crannog.errors import CrannogError, QueryError, UsageError
 from crannog.names import literal
 
 if TYPE_CHECKING:
     import duckdb
 
+    from crannog.catalog.delta_log import DataFile
+    from crannog.catalog.folders import Folder
+    from crannog.catalog.pins import Pin
     from crannog.catalog.store import Store
     from crannog.engine.filesystem import LakeFiles
 
@@ -71,6 +75,7 @@ class Duck:
         self._names = itertools.count(1)
         self._scratches: weakref.WeakSet[Scratch] = weakref.WeakSet()
         self._files: dict[str, LakeFiles] = {}
+        self._adopted = AdoptedFiles()
         self._spill = _spill_folder(limits.temp_directory)
         self._remove_spill = weakref.finalize(self, shutil.rmtree, self._spill, ignore_errors=True)
         self._connection: duckdb.DuckDBPyConnection | None = duckdb.connect(":memory:")
@@ -121,6 +126,18 @@ class Duck:
                 files = self._files[scheme] = LakeFiles(scheme)
                 self._open().register_filesystem(files)
             files.mount(store)
+
+    def adopt(self, folder: Folder, pin: Pin, files: Sequence[DataFile]) -> None:
+        """Let DuckDB read another tool's files, and say of one that is gone whose it was."""
+        if not folder.store.local:
+            self.use(folder.store)
+            for file in files:
+                self.preload(folder.uri(file.path), file.size, file.modified_ms)
+        self._adopted.add(folder, pin, files)
+
+    def explained(self, error: CrannogError) -> CrannogError:
+        """Say more of an error where it is about a file that another tool writes."""
+        return self._adopted.explained(error)
 
     def preload(self, url: str, size: int, modified_ms: int) -> None:
         """Say how long a file is, so that nobody has to ask the store."""

@@ -39,6 +39,11 @@ def select_files(
     shown = pin.columns if columns is None else tuple(columns)
     if not found:
         return _nothing(shown, positions=positions)
+    if pin.adopted is not None:
+        from crannog.engine.read_adopted import select_adopted
+
+        places = (FILE_COLUMN, ROW_COLUMN) if positions else ()
+        return select_adopted(lake, pin, found, shown, places, duck)
     assert pin.location is not None
     urls = [lake.store.uri(f"{pin.location}/{file.path}") for file in found]
     if duck is not None and not lake.store.local:

@@ -216,4 +216,4 @@ class Scratch:
         except CrannogError:
             raise
         except (Exception, KeyboardInterrupt) as error:
-            raise translated(error, place or Place(sql)) from error
+            raise self.duck.explained(translated(error, place or Place(sql))) from error
