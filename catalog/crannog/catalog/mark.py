@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 from typing import cast
 
+from crannog.catalog import history
 from crannog.catalog.commit import Commit
-from crannog.catalog.objects import CATALOG, Objects, decode, encode
-from crannog.catalog.refs import MAIN, ref_body, ref_key
+from crannog.catalog.objects import CATALOG, Objects, commit_key, decode, encode
+from crannog.catalog.refs import MAIN, head, ref_body, ref_key
 from crannog.catalog.store import OutcomeUnknown
 from crannog.errors import StorageError, UsageError
 
@@ -75,11 +76,11 @@ def _make_main(objects: Objects, author: str) -> None:
                 raise
             time.sleep(0.1 * 4**attempt)
             continue
-        if not made:
+        if not made and attempt == 0:
             # What lies between may have sent it twice: then this is the answer to the second.
-            now = objects.store.read(key)
-            if attempt == 0 and now is not None and now[0] != body:
-                objects.store.delete(f"{CATALOG}/commits/{first.id}.json")
+            now = head(objects, MAIN).commit
+            if not history.is_first_parent(objects, now, first.id, 0):
+                objects.store.delete(commit_key(first.id))
         return
 
 
