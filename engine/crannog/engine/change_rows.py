@@ -182,7 +182,7 @@ def common_type(a: str, b: str) -> str:
 
 
 def _identity(pin: Pin | None, file: DataFile) -> tuple[str | None, str]:
-    return (pin.location if pin is not None else None, file.logged_path)
+    return (pin.location if pin is not None else None, file.identity)
 
 
 def _next_to(old: Pin, new: Pin) -> bool:

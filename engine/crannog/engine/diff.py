@@ -219,7 +219,7 @@ def _columns(
 
 
 def _paths(lake: Lake, pin: Pin) -> set[str]:
-    return {file.logged_path for file in lake.files(pin)}
+    return {file.identity for file in lake.files(pin)}
 
 
 def _by_name(columns: Sequence[Column]) -> Mapping[str, Column]:

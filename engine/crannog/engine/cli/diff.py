@@ -59,8 +59,8 @@ def run(options: argparse.Namespace) -> int:
             document["file"] = _written(session, found, options, kind, output)
         elif options.rows:
             _rows(found, document["tables"], output)
-        if not output.json:
-            return 0
+        if not output.json or not options.rows:
+            return output.finish(document)
         # Of values in rows every digit counts, which the usual document does not ask for.
         print(dumps(document))
         return 0
@@ -104,7 +104,10 @@ def _lines(found: Diff, options: argparse.Namespace, output: Output) -> list[str
         for table in found.tables
     ]  # fmt: skip
     head = ["  table", "change", "added", "removed", "changed", "columns"]
-    return lines + table_lines(head, rows, right=(2, 3, 4))
+    shown = range(len(head)) if any(row[-1] for row in rows) else range(len(head) - 1)
+    return lines + table_lines(
+        [head[at] for at in shown], [[row[at] for at in shown] for row in rows], right=(2, 3, 4)
+    )
 
 
 def _ref(text: str, id: str) -> str:
