@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 from lakes import Losing, append, append_often, commit_views, version, write_rows
 
-from crannog.catalog import Changes, Head, Lake, State, Store, open_store
+from crannog.catalog import Changes, Head, Lake, Pin, State, Store, open_store
 from crannog.catalog.delta_log import published_key
 from crannog.catalog.locations import new_location
 from crannog.errors import ConflictError, UsageError
@@ -122,6 +122,35 @@ def test_a_place_is_never_used_twice(lake: Lake) -> None:
     assert first == "raw/a"
     assert second.startswith("raw/a-")
     assert _rows(lake, "raw.a") == 3
+
+
+def test_a_table_that_another_took_the_place_of_keeps_its_folder_and_may_return(
+    lake: Lake,
+) -> None:
+    append(lake, "raw.a")
+    append(lake, "raw.a")
+    first = lake.pin(lake.state(lake.head("main").commit).tables["raw.a"])
+
+    def put(pin: Pin) -> None:
+        lake.publish(
+            "main",
+            lambda head, state: Changes({"raw.a": pin}),
+            author="a",
+            message="",
+            cause="edit",
+        )
+
+    other = write_rows(lake, "raw.a", None, rows=5)
+    assert other.location != first.location
+    put(other)
+    held = lake.state(lake.head("main").commit).dropped
+    assert [stone.location for stone in held.values()] == [first.location]
+    put(first)
+    state = lake.state(lake.head("main").commit)
+    assert [stone.location for stone in state.dropped.values()] == [other.location]
+    assert (version(lake, "raw.a"), _rows(lake, "raw.a")) == (1, 6)
+    append(lake, "raw.a", rows=1)
+    assert (version(lake, "raw.a"), _rows(lake, "raw.a")) == (2, 7)
 
 
 def test_a_place_that_only_a_branch_uses_is_taken_too(lake: Lake) -> None:

@@ -68,7 +68,8 @@ def check_revertible(objects: Objects, head: Head, commit: Commit) -> None:
             hint="`crannog log` lists the others",
         )
     before, after = objects.state(objects.commit(commit.parents[0])), objects.state(commit)
-    if not _changed_keys(before, after) and dict(before.projects) == dict(after.projects):
+    beside = [(state.projects, state.schemas) for state in (before, after)]
+    if not _changed_keys(before, after) and beside[0] == beside[1]:
         raise UsageError("nothing_to_revert", f"commit {id} changed nothing")
 
 
@@ -109,6 +110,16 @@ def undone_projects(objects: Objects, commit: Commit, now: State) -> dict[str, s
         else None
         for name in before.projects.keys() | after.projects.keys()
         if before.projects.get(name) != after.projects.get(name)
+    }
+
+
+def undone_schemas(objects: Objects, commit: Commit, now: State) -> dict[str, str | None]:
+    """Return the created schemas to go back to, except those that others made or dropped since."""
+    before, after = objects.state(objects.commit(commit.parents[0])), objects.state(commit)
+    return {
+        name: before.schemas.get(name)
+        for name in before.schemas.keys() | after.schemas.keys()
+        if before.schemas.get(name) != after.schemas.get(name) == now.schemas.get(name)
     }
 
 

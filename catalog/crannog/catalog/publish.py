@@ -252,8 +252,9 @@ def _first_version(objects: Objects, attempt: _Attempt, key: str, pin: Pin) -> i
             return None
         ensure_published(objects, old)
         return before.version + 1
-    stone = attempt.state.dropped.get(key)
-    return None if stone is not None and stone.id == pin.id else 0
+    # One that was dropped and returns is published already.
+    returns = any(stone.id == pin.id for stone in attempt.state.dropped.values())
+    return None if returns else 0
 
 
 def _commit(objects: Objects, attempt: _Attempt, origin: Origin) -> Commit:
@@ -307,6 +308,7 @@ def _delta(id: str, attempt: _Attempt) -> Delta:
     state = attempt.state
     tables: dict[str, Entry | None] = {}
     dropped: dict[str, Tombstone | None] = {}
+    kept = {pin.id for pin, _ in attempt.pins.values()}
     for key, (pin, digest) in attempt.pins.items():
         tables[key] = Entry(
             pin.name, pin.id, pin.kind, pin.version, pin.uuid, digest, id, pin.location
@@ -317,6 +319,11 @@ def _delta(id: str, attempt: _Attempt) -> Delta:
             dropped[key] = None
             if stone.id != pin.id and stone.location is not None:
                 dropped[f"{key}#{stone.id}"] = stone
+        if f"{key}#{pin.id}" in state.dropped:
+            dropped[f"{key}#{pin.id}"] = None
+        gone = state.tables.get(key)
+        if gone is not None and gone.id not in kept and gone.location is not None:
+            dropped[f"{key}#{gone.id}"] = Tombstone(id, gone.location, gone.id)
     left = set(attempt.renamed.values())
     for key in attempt.dropped:
         gone = state.tables[key]

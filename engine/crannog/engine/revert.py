@@ -15,6 +15,7 @@ from crannog.catalog.inverse import (
     gaps,
     undone_ledger,
     undone_projects,
+    undone_schemas,
     undos,
 )
 from crannog.catalog.pins import JsonObject, Pin
@@ -152,7 +153,11 @@ class _Revert:
         if conflicts:
             self._discard()
             raise self._refusal(conflicts)
-        return Changes(tables, undone_projects(self.lake, self.commit, state))
+        return Changes(
+            tables,
+            undone_projects(self.lake, self.commit, state),
+            schemas=undone_schemas(self.lake, self.commit, state),
+        )
 
     def _refusal(self, conflicts: Sequence[_Conflict]) -> ConflictError:
         first = conflicts[0]
