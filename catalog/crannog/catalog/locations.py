@@ -33,7 +33,7 @@ def new_location(objects: Objects, name: str, table_id: str) -> str:
             hint="choose another schema",
         )
     plain = f"{_part(table.schema)}/{_part(table.name)}"
-    owner = _used(objects).get(plain)
+    owner = used_places(objects).get(plain)
     if owner in (None, table_id) and not _has_published_log(objects, plain):
         return plain
     return f"{plain}-{table_id[:8]}"
@@ -57,7 +57,7 @@ def _escape(character: str) -> str:
     return "".join(f"~{byte:02x}" for byte in character.encode())
 
 
-def _used(objects: Objects) -> dict[str, str | None]:
+def used_places(objects: Objects) -> dict[str, str | None]:
     """Return every place that a branch or tag knows, with the id of its table."""
     known = cast("tuple[float, dict[str, str | None]] | None", objects.cached(_PLACES))
     if known is not None and time.monotonic() - known[0] < _KNOWN_FOR:

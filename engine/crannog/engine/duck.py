@@ -129,11 +129,15 @@ class Duck:
 
     def adopt(self, folder: Folder, pin: Pin, files: Sequence[DataFile]) -> None:
         """Let DuckDB read another tool's files, and say of one that is gone whose it was."""
+        self.use_others(folder, files)
+        self._adopted.add(folder, pin, files)
+
+    def use_others(self, folder: Folder, files: Sequence[DataFile]) -> None:
+        """Let DuckDB read files in a folder outside of the lake."""
         if not folder.store.local:
             self.use(folder.store)
             for file in files:
                 self.preload(folder.uri(file.path), file.size, file.modified_ms)
-        self._adopted.add(folder, pin, files)
 
     def explained(self, error: CrannogError) -> CrannogError:
         """Say more of an error where it is about a file that another tool writes."""

@@ -241,3 +241,17 @@ def _refuse_macros(root: Path) -> None:
 def _seed_endings() -> tuple[str, ...]:
     packed = tuple(f"{end}{more}" for end in SEED_ENDINGS for more in COMPRESSED)
     return (*packed, *SEED_ENDINGS)
+
+
+def refuse_model_file(project: Project | None, name: TableName, instead: str) -> None:
+    """Refuse a table that a file of the project makes, built or not.
+
+    Args:
+        instead: what to do.
+    """
+    if project is None:
+        return
+    files = project.files()
+    for file in (*files.models, *files.seeds):
+        if file.table.key == name.key:
+            raise UsageError("table_is_a_model", f"{name} is made by {file.shown}", hint=instead)

@@ -112,6 +112,16 @@ def unglobbed(path: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", path)
 
 
+def partition_values(pin: Pin, files: Sequence[DataFile]) -> str:
+    """Return a query that fails if a partition value does not fit its column."""
+    columns = [column for column in pin.columns if column.name in pin.partition_by]
+    places = {column.name: f"c{index}" for index, column in enumerate(pin.columns)}
+    counts = ", ".join(f"count(p.{places[column.name]})" for column in columns)
+    numbers = ", ".join(f"({index}::UBIGINT)" for index in range(len(files)))
+    joined = _partitions(files, columns, places)
+    return f"SELECT {counts} FROM (VALUES {numbers}) AS f(file_index) JOIN {joined}"
+
+
 def _partitions(
     files: Sequence[DataFile], columns: Sequence[Column], places: dict[str, str]
 ) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 VERBS: dict[str, tuple[str, str]] = {
     "init": ("[DIR]", "make a project that builds as it stands"),
     "load": ("TABLE PATH...", "load files into a table, each exactly once"),
+    "adopt": ("TABLE [URL]", "use a Delta table that another tool writes, in place"),
     "plan": ("[SELECT...]", "say what a build would do, and why; writes nothing"),
     "build": ("[SELECT...]", "build models, test them, publish them as one commit"),
     "test": ("[SELECT...]", "run the tests on what is published"),
@@ -25,7 +26,6 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 NOT_YET: dict[str, str] = {
-    "adopt": "using another tool's Delta table in place",
     "explain": "explaining a model's refresh (`crannog plan` says what would happen, and why)",
     "impact": "asking what a change of a column breaks",
     "lineage": "column lineage",

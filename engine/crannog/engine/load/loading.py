@@ -29,6 +29,7 @@ from crannog.engine.load.spool import Spool, Spooled, spool
 from crannog.engine.load.target import Target, find_target
 from crannog.engine.load.task import Task, good
 from crannog.engine.load.watch import CHECK, FETCH, Meter
+from crannog.engine.project import refuse_model_file
 from crannog.errors import CrannogError, Interrupted, UsageError
 from crannog.names import TableName
 
@@ -83,7 +84,7 @@ def load_files(
             hint="leave out --at (or at=) to load into the branch",
         )
     project = session.project
-    _refuse_model_file(session, name)
+    refuse_model_file(project, name, "load into a table of another name")
     base = None if project is None else project.root
     found = find_sources(paths, base, session.settings.storage)
     if not any(isinstance(each, Source) for each in found):
@@ -108,20 +109,6 @@ def _nothing(table: TableName, found: Sequence[Source | Missing], tell: Listener
         task.fail(each.error)
         tell(_finished(task, number, len(tasks)))
     return LoadResult(str(table), files=tuple(task.result() for task in tasks))
-
-
-def _refuse_model_file(session: Session, name: TableName) -> None:
-    """Refuse a table that a file of the project makes, built or not."""
-    if session.project is None:
-        return
-    files = session.project.files()
-    for file in (*files.models, *files.seeds):
-        if file.table.key == name.key:
-            raise UsageError(
-                "table_is_a_model",
-                f"{name} is made by {file.shown}",
-                hint="load into a table of another name",
-            )
 
 
 def load_through(
