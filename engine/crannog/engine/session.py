@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
     from crannog.catalog.store import Store
     from crannog.engine.diff_result import Diff
+    from crannog.engine.adopt import AdoptResult
     from crannog.engine.duck import Duck, Limits
     from crannog.engine.events import Listener
     from crannog.engine.load.options import LoadKeywords, LoadResult
@@ -167,6 +168,27 @@ class Session:
         loaded = load_files(self, table, texts(paths), options_of(**options), listener)
         loaded.raise_errors()
         return loaded
+
+    def adopt(
+        self,
+        table: str,
+        url: str | Path | None = None,
+        *,
+        refresh: bool = False,
+        follow: bool | None = None,
+        version: int | None = None,
+    ) -> AdoptResult:
+        """Use a Delta table that another tool writes, in place, at a version that is pinned.
+
+        Args:
+            refresh: instead of a URL: move the pin to the newest version.
+            follow: whether `plan` and `build` look for newer versions themselves.
+            version: pin this one, not the newest.
+        """
+        from crannog.engine.adopt import Wish, adopt
+
+        place = None if url is None else str(url)
+        return adopt(self, table, Wish(place, refresh, follow, version))
 
     def lake_to_write(self, *, create: bool) -> Lake:
         """Return the lake; where there is none, the first write creates it."""
