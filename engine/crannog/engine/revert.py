@@ -165,7 +165,7 @@ class _Revert:
         more = f" (and {', '.join(names[1:])} cannot go back either)" if len(names) > 1 else ""
         return ConflictError(
             "revert_conflict",
-            f"{self.commit.id[:7]} cannot be undone: {first.message}{more}",
+            f"commit {self.commit.id[:7]} cannot be undone: {first.message}{more}",
             hint=first.hint,
             result={"conflicts": names},
         )
