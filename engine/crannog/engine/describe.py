@@ -36,7 +36,7 @@ def describe_table(lake: Lake, commit: Commit, name: str, *, published: bool) ->
     pin = lake.pin(entry)
     if published and _stored(pin):
         ensure_published(lake, pin)
-    return _document(pin, entry, _location(lake, pin))
+    return _document(pin, entry, open_location(lake, pin))
 
 
 def list_tables(
@@ -48,8 +48,8 @@ def list_tables(
 
     def document(entry: Entry) -> JsonObject:
         pin = lake.pin(entry)
-        if not published:
-            return _document(pin, entry, _location(lake, pin))
+        if not published or pin.adopted is not None:
+            return _document(pin, entry, open_location(lake, pin))
         where = lake.store.uri(pin.location) if _stored(pin) and pin.location else None
         return _document(pin, entry, where)
 
@@ -63,8 +63,10 @@ def unknown_table(table: TableName, names: Iterable[str]) -> UsageError:
     return UsageError("unknown_table", f"there is no table {table}", hint=hint)
 
 
-def _location(lake: Lake, pin: Pin) -> str | None:
+def open_location(lake: Lake, pin: Pin) -> str | None:
     """Return where another reader finds exactly this version, or None."""
+    if pin.adopted is not None:
+        return lake.folder(pin).uri("").rstrip("/")
     if pin.location is None or not _stored(pin) or not is_published(lake, pin):
         return None
     return lake.store.uri(pin.location)

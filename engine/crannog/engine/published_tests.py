@@ -140,7 +140,9 @@ class _Provider:
                     scratch,
                     select,
                     travels,
-                    lambda place, then: scratch.view(place, select_files(lake, then)),
+                    lambda place, then: scratch.view(
+                        place, select_files(lake, then, duck=scratch.duck)
+                    ),
                 ).text
             scratch.view(TableName.parse(entry.name), select)
 

@@ -76,8 +76,10 @@ def _pins(at: Reading) -> Iterable[tuple[TableName, Pin, str]]:
 
 
 def _tables(at: Reading) -> Iterable[Row]:
+    from crannog.engine.describe import open_location
+
     found = list(_pins(at))
-    shown = at.lake.each(lambda each: _location(at, each[1]), found)
+    shown = at.lake.each(lambda each: open_location(at.lake, each[1]), found)
     for (name, pin, commit), location in zip(found, shown, strict=True):
         yield {
             "schema": name.schema,
@@ -96,15 +98,6 @@ def _tables(at: Reading) -> Iterable[Row]:
             "commit": commit,
             "id": pin.id,
         }
-
-
-def _location(at: Reading, pin: Pin) -> str | None:
-    """Return where other readers find this version; None where they can't."""
-    from crannog.catalog.delta_publish import is_published
-
-    if pin.location is None or pin.entry is None or not is_published(at.lake, pin):
-        return None
-    return at.lake.store.uri(pin.location)
 
 
 def _columns(at: Reading) -> Iterable[Row]:
@@ -154,11 +147,12 @@ def _files(at: Reading) -> Iterable[Row]:
     for name, pin, _ in _pins(at):
         if pin.location is None:
             continue
+        folder = at.lake.folder(pin)
         for file in at.lake.files(pin):
             yield {
                 "schema": name.schema,
                 "table": name.name,
-                "path": at.lake.store.uri(f"{pin.location}/{file.path}"),
+                "path": folder.uri(file.path),
                 "rows": file.rows,
                 "bytes": file.size,
                 "version": pin.version,
