@@ -54,6 +54,11 @@ class Query:
         except CrannogError as error:
             raise lookup.explained(error) from error.__cause__
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Keys of the tables that it may read."""
+        return frozenset(self._lookup.read)
+
     def _described(self) -> list[tuple[str, str]]:
         sql = self._spliced.text
         return self._lookup.scratch.describe(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crannog.errors import QueryError
 from crannog.names import did_you_mean
-from crannog.sql.statements import Statement, StatementKind
+from crannog.sql.statements import Statement, StatementKind, split
 
 if TYPE_CHECKING:
     from crannog.engine.reading import Parameters, Run
@@ -25,6 +25,25 @@ def check_parameters(params: Parameters | None, statements: Sequence[Statement],
                 hint=did_you_mean(unused[0], used),
                 source=text,
             )
+
+
+def only_statement(text: str) -> Statement:
+    """Return the one statement of a text."""
+    statements = split(text)
+    if not statements:
+        raise QueryError("no_statement", "there is no statement in this text")
+    if len(statements) > 1:
+        second = statements[1]
+        raise QueryError(
+            "two_statements",
+            "this is more than one statement",
+            hint="run a script with run_script",
+            line=second.line,
+            column=second.column,
+            length=len(second.tokens[0].text),
+            source=text,
+        )
+    return statements[0]
 
 
 def used_parameters(params: Parameters | None, statement: Statement) -> Parameters | None:
@@ -47,19 +66,22 @@ def refuse(run: Run) -> None:
         raise not_yet(run)
     if statement.kind is StatementKind.REFUSED:
         hint = _INSTEAD.get(statement.word.split()[0])
-        raise _refusal(run, "not_supported", f"{word} cannot be run on a lake", hint)
+        raise refusal(run, "not_supported", f"{word} cannot be run on a lake", hint)
     if statement.not_yet:
         clause = statement.not_yet[0]
         known = clause if clause.startswith(word.split()[0]) else f"{word} with {clause}"
-        raise _refusal(run, "not_yet", f"{known} is not there yet")
+        raise refusal(run, "not_yet", f"{known} is not there yet")
 
 
 def not_yet(run: Run) -> QueryError:
     """Say that a statement is known, and not run yet."""
-    return _refusal(run, "not_yet", f"{run.statement.word.upper()} is not there yet")
+    return refusal(run, "not_yet", f"{run.statement.word.upper()} is not there yet")
 
 
 _INSTEAD = {
+    "savepoint": "a transaction is one piece: COMMIT or ROLLBACK all of it",
+    "release": "a transaction is one piece: COMMIT or ROLLBACK all of it",
+    "rollback": "a transaction is one piece: COMMIT or ROLLBACK all of it",
     "set": "use [limits] and [vars] in crannog.toml",
     "reset": "use [limits] and [vars] in crannog.toml",
     "pragma": "use [limits] and [vars] in crannog.toml",
@@ -72,7 +94,8 @@ _INSTEAD = {
 }
 
 
-def _refusal(run: Run, code: str, message: str, hint: str | None = None) -> QueryError:
+def refusal(run: Run, code: str, message: str, hint: str | None = None) -> QueryError:
+    """Refuse a statement, and point at its first word."""
     statement = run.statement
     return QueryError(
         code,

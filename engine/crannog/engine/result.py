@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
 
 from crannog.engine.values import JsonRows
+from crannog.errors import CrannogError
 
 if TYPE_CHECKING:
     import pandas
@@ -31,19 +33,32 @@ class Outcome:
         statement: its kind as one writes it, `CREATE TABLE`, `INSERT`, ...
         rows: rows that were written, where that means something.
         commit: the new commit, or None where nothing changed.
+        pending: it is done in an open transaction, and not committed yet.
+        returned: the rows of RETURNING.
     """
 
     statement: str
     rows: int | None
     commit: str | None
     warnings: tuple[str, ...] = ()
+    pending: bool = False
+    returned: Result | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON object of `sql --json`."""
-        return {"statement": self.statement, "rows": self.rows, "commit": self.commit}
+        said: dict[str, object] = {
+            "statement": self.statement,
+            "rows": self.rows,
+            "commit": self.commit,
+        }
+        if self.returned is not None:
+            said["returning"] = list(self.returned.to_rows())
+        return said
 
     def __str__(self) -> str:
         rows = "" if self.rows is None else f", {self.rows:,} row{'' if self.rows == 1 else 's'}"
+        if self.pending:
+            return f"{self.statement}{rows}, not committed yet"
         return f"{self.statement}{rows}, commit {self.commit[:7] if self.commit else 'none'}"
 
 
@@ -80,6 +95,11 @@ class Result:
     def commit(self) -> str:
         """The commit whose state the query reads."""
         return self._query.commit
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Keys of the tables that the query may read."""
+        return self._query.reads
 
     def reader(self, batch_size: int = BATCH) -> pyarrow.RecordBatchReader:
         """Stream the rows as Arrow batches."""
@@ -157,6 +177,12 @@ class Result:
         """Return the rows as `to_rows` does, and keep them."""
         self._keep()
         return self.to_rows()
+
+    def secure(self) -> None:
+        """Keep the rows before their files go; where that fails, so will reading them."""
+        if self._finalizer.alive and self._table is None:
+            with suppress(CrannogError):
+                self._keep()
 
     def close(self) -> None:
         """Give back what the result holds in DuckDB; an Arrow table that was made stays."""
