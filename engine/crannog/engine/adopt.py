@@ -94,11 +94,11 @@ def adopt(session: Session, table: str, wish: Wish) -> AdoptResult:
         location = location_of(session.store, wish.url, os.path.abspath(base))
         now = _entry_if_any(session, name)
     else:
-        now = _adopted_entry(session.lake, session.lake.head(session.settings.branch).commit, name)
+        now = _adopted_entry(session.lake, session.settings.branch, name)
         location = now.location or ""
     look = wish.refresh or wish.url is not None or wish.version is not None
     store = _store(session, location)
-    found = Found(session.store, location, store, lambda: session.duck)
+    found = Found(location, store, lambda: session.duck)
     pinned = session.lake.pin(now) if now is not None else None
     version = wish.version
     if not look and pinned is not None:
@@ -136,10 +136,7 @@ class Found:
         duck: gives DuckDB, which is needed only for rows that the log does not count.
     """
 
-    def __init__(
-        self, lake_store: Store, location: str, store: Store, duck: Callable[[], Duck]
-    ) -> None:
-        self.lake_store = lake_store
+    def __init__(self, location: str, store: Store, duck: Callable[[], Duck]) -> None:
         self.location = location
         self.store = store
         self.duck = duck
@@ -284,8 +281,8 @@ def _entry_if_any(session: Session, name: TableName) -> Entry | None:
     return lake.state(lake.head(session.settings.branch).commit).tables.get(name.key)
 
 
-def _adopted_entry(lake: Lake, commit: object, name: TableName) -> Entry:
-    state = lake.state(commit)  # type: ignore[arg-type]
+def _adopted_entry(lake: Lake, branch: str, name: TableName) -> Entry:
+    state = lake.state(lake.head(branch).commit)
     entry = state.tables.get(name.key)
     if entry is None:
         raise unknown_table(name, (each.name for each in state.tables.values()))

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from crannog.engine.bench import Bench
-from crannog.engine.events import Listener, Published, Waiting, Warned
+from crannog.engine.events import Followed, Listener, Published, Waiting, Warned
+from crannog.engine.follow import look, move
 from crannog.engine.ground import Ground, refuse_at, stand
 from crannog.engine.plan import Draft, draft, ignore
 from crannog.engine.record import Record
@@ -78,13 +79,26 @@ def build(
     try:
         ground = stand(project, settings)
         with Bench(settings, ground.store, options.threads) as bench:
+            ground, warnings = _followed(ground, wish, bench)
             result = _Build(wish, bench).build(ground)
+            result = replace(result, warnings=(*warnings, *result.warnings))
     except CrannogError as error:
         if error.file is None:
             raise
         lake = settings.lake_shown or settings.required_lake
         result = BuildResult(lake, settings.branch, None, None, (), (error,))
     return replace(result, seconds=time.monotonic() - started)
+
+
+def _followed(ground: Ground, wish: _Wish, bench: Bench) -> tuple[Ground, list[str]]:
+    """Move the pins of followed tables that have newer versions, and stand on them."""
+    newer = look(ground, bench.duck)
+    if newer.steps:
+        before = {step.pin.name: step.pin.version for step in newer.steps.values()}
+        for pin in move(ground, newer, wish.author):
+            wish.listener(Followed(pin.name, before[pin.name], pin.version))
+        ground = stand(wish.project, wish.settings)
+    return ground, newer.warnings
 
 
 class _Build:

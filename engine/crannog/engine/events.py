@@ -111,6 +111,15 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """Say that a build took a newer version of a table that another tool writes."""
+
+    name: str
+    old: int | None
+    new: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """Say that a branch moved; `old` is None for the first commit of a lake."""
 
@@ -129,6 +138,7 @@ Event = (
     | FileFinished
     | Waiting
     | Warned
+    | Followed
     | Published
 )
 Listener = Callable[[Event], None]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from crannog.engine.bench import Bench
 from crannog.engine.events import Event, Listener
 from crannog.engine.facts import Facts
+from crannog.engine.follow import Newer, look, overlaid
 from crannog.engine.ground import Ground, stand
 from crannog.engine.manifest import Item
 from crannog.engine.steps import ModelPlan, Plan, Selection
@@ -60,9 +61,12 @@ def plan(
     try:
         ground = stand(project, settings)
         with Bench(settings, ground.store) as bench:
-            return draft(
+            newer = Newer() if settings.at is not None else look(ground, bench.duck)
+            ground = overlaid(ground, newer)
+            made = draft(
                 ground, bench, selection, full=full, forget=forget_history, prune=prune
             ).plan
+            return replace(made, warnings=(*newer.warnings, *made.warnings))
     except CrannogError as error:
         if error.file is None:
             raise

@@ -14,6 +14,7 @@ from crannog.engine.events import (
     FileFinished,
     FileProgress,
     FileStarted,
+    Followed,
     Listener,
     ModelFinished,
     ModelProgress,
@@ -92,6 +93,8 @@ def line_for(event: Event, output: Output) -> str | None:
             return f"{output.err.yellow('warning:')} {message}"
         case Waiting(message):
             return message
+        case Followed(name, old, new):
+            return f"{name}: version {old} -> {new}, as its writer left it"
         case _:
             return None
 
