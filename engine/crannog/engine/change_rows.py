@@ -141,16 +141,20 @@ def net_rows(
 
 
 def differing_files(lake: Lake, old: Pin | None, new: Pin | None) -> FileChange:
-    """Return the files that only one of two pins has, compaction left out where the log says so."""
+    """Return the files that only one of two pins has; after one version, those that its log says.
+
+    Files that a version only moves rows between are none of them.
+    """
+    if old is not None and new is not None and _next_to(old, new):
+        change = changes_between(lake, old, new)
+        if change is not None:
+            return FileChange(change.adds, change.removes)
     before = {_identity(old, file): file for file in lake.files(old)} if old is not None else {}
     after = {_identity(new, file): file for file in lake.files(new)} if new is not None else {}
-    came = tuple(file for key, file in after.items() if key not in before)
-    went = tuple(file for key, file in before.items() if key not in after)
-    found = FileChange(came, went)
-    if found.one_sided or old is None or new is None or not _next_to(old, new):
-        return found
-    change = changes_between(lake, old, new)
-    return found if change is None else FileChange(change.adds, change.removes)
+    return FileChange(
+        tuple(file for key, file in after.items() if key not in before),
+        tuple(file for key, file in before.items() if key not in after),
+    )
 
 
 def shared_columns(old: Pin | None, new: Pin | None) -> tuple[Shared, ...]:
@@ -186,7 +190,7 @@ def _identity(pin: Pin | None, file: DataFile) -> tuple[str | None, str]:
 
 
 def _next_to(old: Pin, new: Pin) -> bool:
-    """Whether one version made the new pin: then all files of its log entry are in one of both."""
+    """Whether one version lies between: then each file of its log entry is in one of the pins."""
     if old.version is None or new.version is None:
         return False
     return old.id == new.id and new.version == old.version + 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from crannog.sql import scan
 from crannog.sql.ctes import all_ctes
 from crannog.sql.places import NOWHERE, Source, line_and_column
+from crannog.sql.table_functions import refuse_calls
 from crannog.sql.time_travel import AtSpan, blank, find
 from crannog.sql.tokens import Token, code_tokens, string_value
 
@@ -89,6 +90,8 @@ def references(
     ['raw.s', '"T"']
     """
     code = list(tokens) if tokens is not None else code_tokens(text, source=source)
+    if source.file is not None:
+        refuse_calls(text, code, source=source)
     spans = find(text, code, source=source, in_model=source.file is not None)
     plain = blank(text, spans)
     code = [token for token in code if not _inside(token, spans)]
