@@ -22,6 +22,9 @@ LAST_LINES = 60
 
 READ_FAULTS = ("error",)
 PUT_FAULTS = ("error", "lost", "late", "double")
+CREATION_FAULTS = ("error", "before", "lost", "echo")
+"""What may happen to the making of a branch: one that came late would bring a deleted one back."""
+
 CONDITIONAL_FAULTS = ("error", "before", "lost", "late", "double", "echo")
 """What may happen to a conditional write.
 
@@ -323,7 +326,7 @@ class SimulatedStore:
         return self._conditional("swap", key, data, token)
 
     def delete(self, key: str) -> None:
-        # A name may be made anew, and a late removal of the old one would take the new one too.
+        # A late removal of a name would take what was made anew under it too.
         faults = ("error", "lost") if key.startswith(REFS) else PUT_FAULTS
         self._write("delete", key, lambda: self.world.remove(key), faults)
 
@@ -331,7 +334,9 @@ class SimulatedStore:
         def send() -> bool:
             return self.world.write_if(key, data, token, verb)
 
-        return self._write(verb, key, send, CONDITIONAL_FAULTS)
+        made_anew = token is None and key.startswith(REFS) and not key.endswith("/main.json")
+        faults = CREATION_FAULTS if made_anew else CONDITIONAL_FAULTS
+        return self._write(verb, key, send, faults)
 
     def _read(self, verb: str, key: str, answer: Callable[[], T]) -> T:
         fate = self._before(verb, key, READ_FAULTS)

@@ -33,6 +33,7 @@ class LocalStore:
     ) -> None:
         self.root = os.path.abspath(root)
         self.url = url if url is not None else root
+        self._flushed: set[str] = set()
         self.options = options or {}
 
     def __repr__(self) -> str:
@@ -76,12 +77,12 @@ class LocalStore:
         path = self._path(key)
         with self._translated("write", key):
             if os.path.lexists(path):
-                return False
+                return self._taken(path)
             temporary = self._write_temporary(path, data)
             try:
                 os.link(temporary, path)
             except FileExistsError:
-                return False
+                return self._taken(path)
             except OSError as error:
                 if error.errno not in _NO_HARD_LINKS:
                     raise
@@ -155,7 +156,7 @@ class LocalStore:
 
     def _write_temporary(self, path: str, data: bytes) -> str:
         folder = os.path.dirname(path)
-        _make_folder(folder)
+        self._make_folder(folder)
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=_TEMPORARY)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -167,6 +168,29 @@ class LocalStore:
             _remove_quietly(temporary)
             raise
         return temporary
+
+    def _make_folder(self, folder: str) -> None:
+        """Make a folder whose name lasts; one that is there may have been made a moment ago."""
+        there, parent = os.path.isdir(folder), os.path.dirname(folder)
+        ours = folder == self.root or folder.startswith(f"{self.root}/")
+        if (there and (folder in self._flushed or not ours)) or folder == parent:
+            return
+        self._make_folder(parent)
+        if not there:
+            with suppress(FileExistsError):
+                os.mkdir(folder)
+        try:
+            _sync_folder(parent)
+        except PermissionError:
+            # The folder that a lake was made in by somebody else is not always ours to open.
+            if folder != self.root or not there:
+                raise
+        self._flushed.add(folder)
+
+    def _taken(self, path: str) -> bool:
+        """Say that a name is taken, for good: whoever took it may not have flushed it yet."""
+        _sync_folder(os.path.dirname(path))
+        return False
 
     def _settled(self, key: str, path: str) -> bool:
         try:
@@ -196,7 +220,7 @@ class LocalStore:
     @contextmanager
     def _locked(self, path: str) -> Iterator[None]:
         folder, name = os.path.split(path)
-        _make_folder(folder)
+        self._make_folder(folder)
         handle = os.open(os.path.join(folder, f".{name}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -244,18 +268,6 @@ def _listing_order(item: os.DirEntry[str]) -> str:
 
 def _is_lock(name: str) -> bool:
     return name.startswith(".") and name.endswith(".lock")
-
-
-def _make_folder(folder: str) -> None:
-    if os.path.isdir(folder):
-        return
-    parent = os.path.dirname(folder)
-    _make_folder(parent)
-    try:
-        os.mkdir(folder)
-    except FileExistsError:
-        return
-    _sync_folder(parent)
 
 
 def _sync_file(path: str) -> None:
