@@ -16,6 +16,7 @@ from crannog.engine.system_tables import INFORMATION, NAMES, system_key
 from crannog.errors import CrannogError, QueryError
 from crannog.names import TableName, closest, did_you_mean, quote
 from crannog.sql.places import Source, line_and_column
+from crannog.sql.table_functions import TABLE_CHANGES, Argument, ChangesCall, find_calls
 from crannog.sql.time_travel import AtSpan, find
 from crannog.sql.tokens import Token, code_tokens, dotted_name, string_value
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _AT_SCHEMA = "@at"
 _NO_SCHEMA = "does not exist because schema"
 _VERSION = "write a number, as AT (VERSION => 3)"
+_INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UBIGINT"})
 
 
 class Lookup:
@@ -71,6 +73,7 @@ class Lookup:
             _check_variables(text, tokens, run)
             spans = find(text, tokens)
             travels = [self._travel(span, run.params, text) for span in spans]
+            travels += [self._changes(call, run.params, text) for call in find_calls(text, tokens)]
             spliced = splice(text, [*pieces, *travels, *self._renamed(tokens, spans)])
             self._provide(candidates(tokens), spliced.text)
         except CrannogError as error:
@@ -198,7 +201,7 @@ class Lookup:
         try:
             relation = self._travelled(span, params)
         except CrannogError as error:
-            raise _placed(error, span, text) from None
+            raise _placed(error, text, span.name_start, span.clause_end) from None
         alias = span.alias if span.alias is not None else quote(span.parts[-1])
         return Splice(span.start, span.end, f"{relation} AS {alias}{span.alias_columns or ''}")
 
@@ -218,16 +221,49 @@ class Lookup:
         return self._in_state(name, reading(lake, commit, self.at.branch))
 
     def _constant(self, span: AtSpan, params: Parameters | None) -> object:
-        target = "TIMESTAMPTZ" if span.kind == "timestamp" else None
-        used = _used(span.constant, params)
+        if span.kind == "timestamp":
+            return self._time(span.constant, params)
+        return self._value(span.constant, params, span.constant)
+
+    def _time(self, constant: str, params: Parameters | None) -> datetime:
+        inner = f"CAST(({constant}) AS TIMESTAMPTZ)::VARCHAR"
+        return _instant(str(self._value(inner, params, constant)))
+
+    def _value(self, sql: str, params: Parameters | None, constant: str) -> object:
+        """Evaluate an expression of a constant, which takes the parameters that it names."""
+        used = _used(constant, params)
         self._spent |= set(used) if isinstance(used, Mapping) else set()
-        inner = f"CAST(({span.constant}) AS {target})::VARCHAR" if target else span.constant
-        value = self.scratch.fetchall(f"SELECT {inner}", used)[0][0]
+        value = self.scratch.fetchall(f"SELECT {sql}", used)[0][0]
         if value is None:
-            raise QueryError("bad_constant", f"{span.constant} is NULL, which is no place in time")
-        if span.kind != "timestamp":
-            return value
-        return _instant(str(value))
+            raise QueryError("bad_constant", f"{constant} is NULL, which is no place in time")
+        return value
+
+    def _changes(self, call: ChangesCall, params: Parameters | None, text: str) -> Splice:
+        """Make the relation that a call of table_changes gives."""
+        from crannog.engine.table_changes import changes_select
+
+        first, last = (self._bound(each, params, text) for each in (call.first, call.last))
+        try:
+            name = TableName.parse(call.table)
+            select = changes_select(self.at.lake, self.duck, self.at.commit, name, first, last)
+        except CrannogError as error:
+            if error.code == "unknown_table":
+                error = unknown_table(TableName.parse(call.table), self.at.state)
+            raise _placed(error, text, call.start, call.end) from None
+        alias = "" if call.named else f" AS {TABLE_CHANGES}"
+        return Splice(call.start, call.end, f"{self._view_of(name.name, select)}{alias}")
+
+    def _bound(self, given: Argument, params: Parameters | None, text: str) -> int | datetime:
+        """Return the version or the instant that an argument of table_changes means."""
+        try:
+            kind = str(self._value(f"typeof(({given.text}))", params, given.text))
+            if kind in _INTEGERS:
+                return int(str(self._value(given.text, params, given.text)))
+            if kind == "VARCHAR" or kind.startswith(("DATE", "TIMESTAMP", '"NULL"')):
+                return self._time(given.text, params)
+            raise QueryError("bad_version", f"{given.text} is neither a version nor a time")
+        except CrannogError as error:
+            raise _placed(error, text, given.start, given.end) from None
 
     def _in_state(self, name: TableName, at: Reading) -> str:
         system = system_key(name)
@@ -248,9 +284,13 @@ class Lookup:
         return other._sql(name)
 
     def _pinned(self, pin: Pin) -> str:
+        return self._view_of(pin.name, select_files(self.at.lake, pin, duck=self.duck))
+
+    def _view_of(self, name: str, select: str) -> str:
+        """Give a SELECT a name that no text can have, and return it."""
         self._places += 1
-        place = TableName(_AT_SCHEMA, f"{pin.name} {self._places}")
-        self.scratch.view(place, select_files(self.at.lake, pin, duck=self.duck))
+        place = TableName(_AT_SCHEMA, f"{name} {self._places}")
+        self.scratch.view(place, select)
         return self._sql(place)
 
 
@@ -360,12 +400,12 @@ def _used(constant: str, params: Parameters | None) -> Parameters | None:
     )
 
 
-def _placed(error: CrannogError, span: AtSpan, text: str) -> CrannogError:
-    """Point an error of the catalog at the clause: what a statement says is no wrong use."""
+def _placed(error: CrannogError, text: str, start: int, end: int) -> CrannogError:
+    """Point an error of the catalog at a clause: what a statement says is no wrong use."""
     return Source().error(
         text,
-        span.name_start,
-        span.clause_end,
+        start,
+        end,
         code=error.code,
         message=error.message,
         hint=error.hint,
