@@ -71,6 +71,8 @@ def stage(  # noqa: PLR0913  (one call says all of a new version, by keyword)
     table_id: str | None = None,
     partition_by: Sequence[str] = (),
     quiet: Collection[DataFile] = (),
+    comment: str | None = None,
+    described: bool = False,
 ) -> Pin:
     """Put the staged entry of a table's next version and return its pin; nobody sees it yet.
 
@@ -79,10 +81,13 @@ def stage(  # noqa: PLR0913  (one call says all of a new version, by keyword)
             needs `location` and `table_id`.
         removes: files of the base to take out, or "all".
         quiet: those of the files that move rows and change none (compaction).
+        comment: what a new table is described as; of one that is there, the base says it.
+        described: the description of the table has changed, and is to be told.
     """
     if base is None:
         assert location is not None
-        base = Pin(id=table_id or uuids.uuid4().hex, name=name, kind=kind, location=location)
+        id = table_id or uuids.uuid4().hex
+        base = Pin(id=id, name=name, kind=kind, location=location, comment=comment)
     assert base.location is not None
     gone = live_files(lake, base) if removes == "all" else tuple(removes)
     columns, partition_by = tuple(columns), tuple(partition_by)
@@ -95,7 +100,7 @@ def stage(  # noqa: PLR0913  (one call says all of a new version, by keyword)
         time_ms=now,
         uuid=uuid,
         parent=base.uuid,
-        meta=meta if changed or partition_by != base.partition_by else None,
+        meta=meta if changed or described or partition_by != base.partition_by else None,
         adds=tuple(adds),
         removes=gone,
         quiet=frozenset(file.logged_path for file in quiet),

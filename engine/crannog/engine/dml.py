@@ -29,7 +29,7 @@ _BAD_VALUE = frozenset({"conversion_error", "out_of_range", "invalid_input"})
 def insert(run: Run, at: Reading) -> Edit:
     """Evaluate INSERT INTO ... VALUES or SELECT: literal rows go on top of whatever comes."""
     name = target_of(run)
-    entry = existing(run, at.state, name)
+    entry = existing(run, at, name)
     pin = at.lake.pin(entry)
     files, read = _written(run, at, pin)
     blind = run.statement.values

@@ -16,14 +16,15 @@ from crannog.engine.reading import reading
 from crannog.engine.result import Outcome
 from crannog.errors import QueryError
 from crannog.names import RESERVED_SCHEMAS, TableName
+from crannog.sql.statement import Name
 
 if TYPE_CHECKING:
-    import pyarrow
-
     from crannog.catalog.commit import Head
     from crannog.catalog.lake import Lake
     from crannog.catalog.state import Entry, State
     from crannog.engine.reading import Reading, Run
+    from crannog.engine.result import Result
+    from crannog.sql.statement import Clause
 
 _LONGEST_MESSAGE = 100
 
@@ -59,6 +60,7 @@ class Edit:
     Args:
         tables: by table key; None drops.
         read: digests by key of what it depends on; None: the table must not be there.
+        schemas: those that it creates, by lower-case name as they are spelled; None drops.
         returned: the rows of RETURNING.
     """
 
@@ -66,15 +68,23 @@ class Edit:
     rows: int | None = None
     tables: Mapping[str, TableEdit | None] = field(default_factory=dict)
     read: Mapping[str, str | None] = field(default_factory=dict)
-    returned: pyarrow.Table | None = None
+    returned: Result | None = None
     warnings: tuple[str, ...] = ()
+    schemas: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def blind(self) -> bool:
         """Whether it only appends rows that depend on nothing."""
-        return not self.read and all(
-            each is not None and each.blind for each in self.tables.values()
+        return (
+            not self.read
+            and not self.schemas
+            and all(each is not None and each.blind for each in self.tables.values())
         )
+
+    @property
+    def empty(self) -> bool:
+        """Whether it changes nothing."""
+        return not self.tables and not self.schemas
 
 
 Evaluate = Callable[["Run", "Reading"], Edit]
@@ -88,13 +98,20 @@ def commit(run: Run, lake: Lake, evaluate: Evaluate) -> Outcome:
         nonlocal held
         if held is None or not holds(held, lake, state):
             held = compacted(run, lake, evaluate(run, reading(lake, head.commit, run.branch)))
-        return changes_of(lake, held.tables, state) if held.tables else None
+        return None if held.empty else changes_of(lake, held.tables, state, held.schemas)
 
     made = lake.publish(
         run.branch, prepare, author=run.author, message=message_of(run), cause="edit"
     )
     assert held is not None
-    return Outcome(held.statement, held.rows, made.id if made else None, held.warnings)
+    return outcome_of(held, made.id if made else None)
+
+
+def outcome_of(edit: Edit, commit: str | None, *, pending: bool = False) -> Outcome:
+    """Say what a statement did; `pending`: a transaction has it, and no commit yet."""
+    return Outcome(
+        edit.statement, edit.rows, commit, edit.warnings, pending=pending, returned=edit.returned
+    )
 
 
 def compacted(run: Run, lake: Lake, edit: Edit) -> Edit:
@@ -111,6 +128,8 @@ def compacted(run: Run, lake: Lake, edit: Edit) -> Edit:
 
 def holds(edit: Edit, lake: Lake, state: State) -> bool:
     """Say whether an edit made for an earlier state may be published on this one."""
+    if edit.schemas:
+        return False
     if any(digest_of(state, key) != digest for key, digest in edit.read.items()):
         return False
     for key, each in edit.tables.items():
@@ -125,14 +144,18 @@ def holds(edit: Edit, lake: Lake, state: State) -> bool:
     return True
 
 
-def changes_of(lake: Lake, tables: Mapping[str, TableEdit | None], state: State) -> Changes:
+def changes_of(
+    lake: Lake,
+    tables: Mapping[str, TableEdit | None],
+    state: State,
+    schemas: Mapping[str, str | None] | None = None,
+) -> Changes:
     """Stage every table of an edit on top of a state."""
-    return Changes(
-        {
-            key: None if each is None else staged(lake, each, state.tables.get(key))
-            for key, each in tables.items()
-        }
-    )
+    staged_tables = {
+        key: None if each is None else staged(lake, each, state.tables.get(key))
+        for key, each in tables.items()
+    }
+    return Changes(staged_tables, schemas=schemas or {})
 
 
 def staged(lake: Lake, edit: TableEdit, now: Entry | None) -> Pin:
@@ -143,7 +166,8 @@ def staged(lake: Lake, edit: TableEdit, now: Entry | None) -> Pin:
     merged = edit.compaction
     if merged is not None and (base is None or not merged.holds(lake, base)):
         merged = None
-    if base is not None:
+    described = base is not None and base.comment != edit.pin.comment and not edit.blind
+    if base is not None and described:
         base = replace(base, comment=edit.pin.comment)
     made = stage(
         lake,
@@ -158,6 +182,8 @@ def staged(lake: Lake, edit: TableEdit, now: Entry | None) -> Pin:
         operation=edit.operation,
         location=edit.pin.location,
         table_id=edit.pin.id,
+        comment=edit.pin.comment,
+        described=described,
     )
     if edit.blind:
         return made
@@ -179,40 +205,70 @@ def digest_of(state: State, key: str) -> str | None:
 
 def message_of(run: Run) -> str:
     """Return a commit's message: the first line of the statement."""
-    first = run.statement.text.splitlines()[0].strip()
-    return first if len(first) <= _LONGEST_MESSAGE else f"{first[: _LONGEST_MESSAGE - 3]}..."
+    return shortened(run.statement.text.splitlines()[0].strip())
+
+
+def shortened(text: str) -> str:
+    """Cut a text to the length of a commit's message."""
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
 
 
 def target_of(run: Run) -> TableName:
     """Return the table that a statement names as its target."""
-    parts = run.statement.target
-    if not parts:
+    statement = run.statement
+    if not statement.target:
         raise placed(run, QueryError("syntax_error", "a table's name is missing here"))
-    if len(parts) > 2:
+    start = statement.target_start or 0
+    return named_by(run, Name(statement.target, start, statement.target_end or start))
+
+
+def named_by(run: Run, name: Name) -> TableName:
+    """Return the table that a statement names at some place."""
+    if len(name.parts) > 2:
         error = QueryError(
-            "bad_name", f"{'.'.join(parts)!r} is not a table name", hint="write schema.table"
+            "bad_name", f"{'.'.join(name.parts)!r} is not a table name", hint="write schema.table"
         )
-        raise placed(run, error)
-    name = TableName(parts[0] if len(parts) == 2 else "main", parts[-1])
-    if name.schema.lower() in RESERVED_SCHEMAS:
-        raise placed(
+        raise pointed(run, name, error)
+    table = TableName(name.parts[0] if len(name.parts) == 2 else "main", name.parts[-1])
+    if table.schema.lower() in RESERVED_SCHEMAS:
+        raise pointed(
             run,
+            name,
             QueryError(
                 "reserved_schema",
-                f"the schema {name.schema} is reserved",
+                f"the schema {table.schema} is reserved",
                 hint="choose another schema",
             ),
         )
-    return name
+    return table
 
 
-def existing(run: Run, state: State, name: TableName) -> Entry:
+def existing(run: Run, at: Reading, name: TableName) -> Entry:
     """Return the entry of a table that a statement may change."""
-    entry = state.tables.get(name.key)
+    entry = at.state.tables.get(name.key)
     if entry is None:
-        raise placed(run, unknown_table(name, state))
-    refuse_owned(entry, instead="change its file and run `crannog build`")
+        raise placed(run, unknown_table(name, at.state))
+    refuse_owned(at.lake.pin(entry), instead="change its file and run `crannog build`")
     return entry
+
+
+def pointed(run: Run, part: Clause | Name, error: QueryError) -> QueryError:
+    """Point an error at one part of the statement."""
+    from crannog.sql.places import line_and_column
+
+    error.line, error.column = line_and_column(run.script, run.statement.start + part.start)
+    error.length = part.end - part.start
+    error.source, error.file = run.script, run.file
+    return error
+
+
+def no_rest(run: Run) -> None:
+    """Refuse a statement that goes on where it should end."""
+    rest = run.statement.clause("rest")
+    if rest is not None:
+        said = run.statement.text[rest.start : rest.end]
+        word = run.statement.word.upper()
+        raise pointed(run, rest, QueryError("syntax_error", f"{word} does not take {said!r}"))
 
 
 def lookup_at(run: Run, at: Reading) -> Lookup:

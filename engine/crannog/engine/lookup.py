@@ -71,10 +71,13 @@ class Lookup:
         tokens = code_tokens(text)
         try:
             _check_variables(text, tokens, run)
-            spans = find(text, tokens)
+            replaced = list(pieces)
+            spans = [span for span in find(text, tokens) if not _inside(span, replaced)]
             travels = [self._travel(span, run.params, text) for span in spans]
             travels += [self._changes(call, run.params, text) for call in find_calls(text, tokens)]
-            spliced = splice(text, [*pieces, *travels, *self._renamed(tokens, spans)])
+            names = self._renamed(tokens, spans)
+            names = [each for each in names if not _inside(each, replaced)]
+            spliced = splice(text, [*replaced, *travels, *names])
             self._provide(candidates(tokens), spliced.text)
         except CrannogError as error:
             if error.source == text and error.line is not None:
@@ -148,8 +151,15 @@ class Lookup:
         self.scratch.view(place, table.select(self.at))
 
     def _view(self, name: TableName, pin: Pin) -> None:
+        body = self._body(name, pin.text or "")
+        self.scratch.view(name, f"FROM {self._sql(body)}")
+
+    def view_columns(self, name: TableName, text: str) -> list[tuple[str, str]]:
+        """Return names and types of the columns that a view of this text has."""
+        return self.scratch.describe(f"FROM {self._sql(self._body(name, text))}")
+
+    def _body(self, name: TableName, text: str) -> TableName:
         """Make a view in a schema of its own, in which its bare names mean what they mean to it."""
-        text = pin.text or ""
         tokens = code_tokens(text)
         found = candidates(tokens)
         private = f"@view {name.key}"
@@ -172,7 +182,7 @@ class Lookup:
             self.scratch.view(body, sql)
         except QueryError as error:
             raise _broken(name, error) from error.__cause__
-        self.scratch.view(name, f"FROM {self._sql(body)}")
+        return body
 
     def _meant(self, view: TableName, bare: str) -> TableName | None:
         for schema in (view.schema, "main"):
@@ -294,6 +304,11 @@ class Lookup:
         return self._sql(place)
 
 
+def _inside(part: AtSpan | Splice, pieces: Sequence[Splice]) -> bool:
+    """Say whether a part of a text goes with a piece that is replaced."""
+    return any(each.start <= part.start < each.end for each in pieces)
+
+
 def _broken(view: TableName, error: QueryError) -> QueryError:
     """Say that a view can't be read any more; places in its text are none in the user's."""
     message = error.message
@@ -302,7 +317,7 @@ def _broken(view: TableName, error: QueryError) -> QueryError:
     return QueryError(
         "broken_view",
         f"view {view} cannot be read: {message}",
-        hint="build it again, or read it AT a commit at which its inputs were there",
+        hint="build or create it again, or read it AT a commit at which its inputs were there",
     )
 
 

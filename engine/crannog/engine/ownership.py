@@ -7,24 +7,48 @@ from typing import TYPE_CHECKING
 from crannog.errors import UsageError
 
 if TYPE_CHECKING:
+    from crannog.catalog.pins import Pin
     from crannog.catalog.state import Entry
+
+SQL = "sql"
+"""What stands for a project in pins that statements made."""
 
 _MADE_BY = {"model": "model", "view": "model", "snapshot": "model", "seed": "seed"}
 
 
-def refuse_owned(entry: Entry, *, instead: str) -> None:
-    """Refuse to write a table that has another maker.
+def kind_of(table: Entry | Pin) -> str:
+    """Return what a statement calls it: a table or a view."""
+    return "view" if table.kind == "view" else "table"
+
+
+def refuse_made(pin: Pin, *, instead: str) -> None:
+    """Refuse to write, drop or rename what a model or a seed of a project makes.
+
+    Args:
+        instead: what to do.
+    """
+    if pin.kind in _MADE_BY and not (pin.kind == "view" and pin.project == SQL):
+        raise UsageError(
+            "table_is_a_model", f"{pin.name} is made by a {_MADE_BY[pin.kind]}", hint=instead
+        )
+
+
+def refuse_owned(pin: Pin, *, instead: str) -> None:
+    """Refuse to write rows into what has another maker, and into a view.
 
     Args:
         instead: what to do where a model or a seed makes the table.
     """
-    if entry.kind in _MADE_BY:
+    refuse_made(pin, instead=instead)
+    if pin.kind == "view":
         raise UsageError(
-            "table_is_a_model", f"{entry.name} is made by a {_MADE_BY[entry.kind]}", hint=instead
+            "table_is_a_view",
+            f"{pin.name} is a view, which has no rows of its own",
+            hint="write to a table that it reads",
         )
-    if entry.kind == "adopted":
+    if pin.kind == "adopted":
         raise UsageError(
             "table_is_adopted",
-            f"{entry.name} belongs to another tool",
+            f"{pin.name} belongs to another tool",
             hint="write to it there; `crannog adopt --refresh` moves the pin",
         )

@@ -8,7 +8,7 @@ from crannog.engine.lookup import Lookup
 from crannog.engine.query import Query
 from crannog.engine.result import Result
 from crannog.engine.splice import Splice, SplicedText, splice
-from crannog.engine.system_tables import SystemTable, shown_tables
+from crannog.engine.system_tables import CATALOG, SystemTable, shown_schemas, shown_tables
 from crannog.errors import CrannogError
 from crannog.names import literal
 from crannog.sql.statements import StatementKind
@@ -59,6 +59,11 @@ def _wrapping(run: Run) -> list[Splice]:
 
 
 def _shown(run: Run, at: Reading) -> str:
+    if run.statement.word == "show databases":
+        return f"SELECT {literal(CATALOG)} AS database_name"
+    if run.statement.word == "show schemas":
+        kinds = {"database_name": "VARCHAR", "schema_name": "VARCHAR", "current": "BOOLEAN"}
+        return SystemTable(kinds, shown_schemas).select(at)
     everything = run.statement.word == "show all tables"
     schema = run.statement.target[-1].lower() if run.statement.target else None
     table = SystemTable(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.commit import time_text
+from crannog.engine.schemas import schemas_of
 from crannog.names import TableName, literal, quote
 
 if TYPE_CHECKING:
@@ -190,8 +191,14 @@ def shown_tables(at: Reading, schema: str | None, *, everything: bool) -> Iterab
 
 
 def _schemata(at: Reading) -> Iterable[Row]:
-    schemas = {"main"} | {TableName.parse(each.name).schema for each in at.state.tables.values()}
-    return ({"catalog_name": CATALOG, "schema_name": schema} for schema in sorted(schemas))
+    schemas = sorted(schemas_of(at.state).values())
+    return ({"catalog_name": CATALOG, "schema_name": schema} for schema in schemas)
+
+
+def shown_schemas(at: Reading) -> Iterable[Row]:
+    """Return what SHOW SCHEMAS lists."""
+    for schema in sorted(schemas_of(at.state).values()):
+        yield {"database_name": CATALOG, "schema_name": schema, "current": schema == "main"}
 
 
 def _information_tables(at: Reading) -> Iterable[Row]:

@@ -47,6 +47,15 @@ class Clause:
 
 
 @dataclass(frozen=True, slots=True)
+class Name:
+    """One more name in a statement: its unquoted parts, and where it lies in the text."""
+
+    parts: tuple[str, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """Hold one statement of a script; all offsets count in `text`.
 
@@ -63,6 +72,7 @@ class Statement:
         query: the body is a query (of EXPLAIN, DESCRIBE, SUMMARIZE too).
         temporary: it makes a table of this session.
         clauses: the other parts of a statement that writes, in order.
+        names: the names after the target: more tables of DROP, the columns of ALTER, a new name.
     """
 
     kind: StatementKind
@@ -87,8 +97,13 @@ class Statement:
     not_yet: tuple[str, ...] = ()
     temporary: bool = False
     clauses: tuple[Clause, ...] = ()
+    names: tuple[Name, ...] = ()
 
     @property
     def body(self) -> str | None:
         """The text of the query or definition inside the statement."""
         return None if self.body_start is None else self.text[self.body_start : self.body_end]
+
+    def clause(self, name: str) -> Clause | None:
+        """Return the first clause of a name, if there is one."""
+        return next((each for each in self.clauses if each.name == name), None)

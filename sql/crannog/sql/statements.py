@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from crannog.names import did_you_mean
 from crannog.sql.ctes import read_with
+from crannog.sql.grammar.alter import alter, comment
 from crannog.sql.grammar.ddl import define
 from crannog.sql.grammar.dml import insert
 from crannog.sql.grammar.reads import describe, explain
@@ -19,7 +20,7 @@ __all__ = ["QUERY_WORDS", "Clause", "Statement", "StatementKind", "split"]
 
 _LATER = frozenset(
     """
-    update delete merge alter truncate copy comment refresh
+    update delete merge truncate copy refresh
     revert grant revoke undrop
     """.split()
 )
@@ -30,15 +31,24 @@ _REFUSED = frozenset(
     """.split()
 )
 _HANDLED = frozenset("insert create drop show describe desc summarize explain".split())
-_WORDS = QUERY_WORDS | _LATER | _REFUSED | _HANDLED | frozenset(TRANSACTION_WORDS)
-_WRITES = frozenset(
+_DDL = {"alter": alter, "comment": comment}
+_WORDS = QUERY_WORDS | frozenset(_DDL) | _LATER | _REFUSED | _HANDLED | frozenset(TRANSACTION_WORDS)
+_WITH_BODY = frozenset(
     {
         StatementKind.INSERT,
         StatementKind.CREATE_TABLE,
         StatementKind.CREATE_TABLE_AS,
-        StatementKind.DROP_TABLE,
+        StatementKind.CREATE_VIEW,
     }
 )
+_WRITES = _WITH_BODY | {
+    StatementKind.DROP_TABLE,
+    StatementKind.ALTER_TABLE,
+    StatementKind.COMMENT,
+    StatementKind.DROP_VIEW,
+    StatementKind.CREATE_SCHEMA,
+    StatementKind.DROP_SCHEMA,
+}
 
 
 def split(
@@ -87,9 +97,11 @@ def _missing(statement: Statement) -> str | None:
     if statement.kind not in _WRITES:
         return None
     if statement.target is None:
-        return f"{statement.word.upper()} names no table"
-    if statement.kind is not StatementKind.DROP_TABLE and not statement.body:
-        return f"{statement.word.upper()} says nothing after the table's name"
+        noun = next((word for word in ("view", "schema") if word in statement.word), "table")
+        return f"{statement.word.upper()} names no {noun}"
+    if statement.kind in _WITH_BODY and not statement.body:
+        noun = "view" if statement.kind is StatementKind.CREATE_VIEW else "table"
+        return f"{statement.word.upper()} says nothing after the {noun}'s name"
     return None
 
 
@@ -126,6 +138,8 @@ def _read(words: Words) -> Statement:
         return insert(words)
     if word in ("create", "drop"):
         return define(words, word)
+    if word in _DDL:
+        return _DDL[word](words)
     return words.make(StatementKind.LATER if word in _LATER else StatementKind.REFUSED, word)
 
 

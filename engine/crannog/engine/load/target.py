@@ -132,12 +132,12 @@ def find_target(lake: Lake, opened: Callable[[], Duck], state: State, table: Tab
     entry = state.tables.get(table.key)
     if entry is None:
         return Target(lake, opened, table)
-    refuse_owned(entry, instead="load into a table of another name")
+    pin = lake.pin(entry)
+    refuse_owned(pin, instead="load into a table of another name")
     if entry.kind == "rejected":
         raise UsageError(
             "table_is_rejects", f"{entry.name} holds the rejected lines of another table"
         )
-    pin = lake.pin(entry)
     if pin.partition_by:
         raise UsageError("not_yet", f"{entry.name} is partitioned: it cannot be loaded into yet")
     return Target(lake, opened, table, pin)

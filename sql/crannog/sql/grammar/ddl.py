@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from crannog.sql.grammar.words import Words
-from crannog.sql.statement import Statement, StatementKind
+from crannog.sql.statement import Clause, Statement, StatementKind
 
 _LATER_OBJECTS = frozenset(
-    "view schema materialized macro function branch tag column policy role user recursive".split()
+    "materialized macro function branch tag column policy role user recursive".split()
 )
 
 
@@ -15,56 +15,93 @@ def define(words: Words, verb: str) -> Statement:
     words.at = 1
     or_replace = words.take("or", "replace")
     temporary = words.take("temp") or words.take("temporary")
-    local = words.take("unlogged") or words.take("persistent")
     word = words.word()
-    if word != "table":
+    if word not in _OBJECTS or (verb == "drop" and (temporary or or_replace)):
         known = word in _LATER_OBJECTS
         kind = StatementKind.LATER if known else StatementKind.REFUSED
         return words.make(kind, f"{verb} {word}".strip())
     words.at += 1
-    if temporary or local:
-        return words.make(StatementKind.REFUSED, f"{verb} temporary table")
     if verb == "drop":
-        return _drop(words)
-    return _create(words, or_replace)
+        return _drop(words, word)
+    if temporary and word != "table":
+        return words.make(StatementKind.LATER, f"create temporary {word}")
+    if word == "table":
+        return _create_table(words, or_replace, temporary)
+    return _create_view(words, or_replace) if word == "view" else _create_schema(words, or_replace)
 
 
-def _drop(words: Words) -> Statement:
+_OBJECTS = {
+    "table": StatementKind.DROP_TABLE,
+    "view": StatementKind.DROP_VIEW,
+    "schema": StatementKind.DROP_SCHEMA,
+}
+
+
+def _drop(words: Words, word: str) -> Statement:
     if_exists = words.take("if", "exists")
     fields = words.target()
-    not_yet: tuple[str, ...] = ()
-    if words.take("cascade"):
-        not_yet = ("CASCADE",)
-    elif words.symbol() == ",":
-        not_yet = ("DROP of several tables",)
+    others = []
+    while fields and words.symbol() == ",":
+        words.at += 1
+        others += words.name()
+    clauses = [*words.flag("cascade"), *words.flag("restrict"), *words.remainder()]
     return words.make(
-        StatementKind.DROP_TABLE, "drop table", **fields, if_exists=if_exists, not_yet=not_yet
+        _OBJECTS[word],
+        f"drop {word}",
+        **fields,
+        names=tuple(others),
+        if_exists=if_exists,
+        clauses=tuple(clauses),
     )
 
 
-def _create(words: Words, or_replace: bool) -> Statement:
+def _create_schema(words: Words, or_replace: bool) -> Statement:
     if_not_exists = words.take("if", "not", "exists")
     fields = words.target()
-    fields.update(if_not_exists=if_not_exists, or_replace=or_replace)
-    not_yet = ["OR REPLACE"] if or_replace else []
+    return words.make(
+        StatementKind.CREATE_SCHEMA,
+        "create schema",
+        **fields,
+        if_not_exists=if_not_exists,
+        or_replace=or_replace,
+        clauses=tuple(words.remainder()),
+    )
+
+
+def _create_view(words: Words, or_replace: bool) -> Statement:
+    if_not_exists = words.take("if", "not", "exists")
+    fields = words.target()
+    columns = words.columns()
+    clauses = [] if words.take("as") else words.remainder()
+    return words.make(
+        StatementKind.CREATE_VIEW,
+        "create view",
+        **fields,
+        **words.rest(query=True),
+        columns=columns,
+        if_not_exists=if_not_exists,
+        or_replace=or_replace,
+        clauses=tuple(clauses),
+    )
+
+
+def _create_table(words: Words, or_replace: bool, temporary: bool) -> Statement:
+    if_not_exists = words.take("if", "not", "exists")
+    fields = words.target()
+    fields.update(if_not_exists=if_not_exists, or_replace=or_replace, temporary=temporary)
     definition = words.offset()
     columns = words.columns()
     if not words.take("as"):
         fields.update(body_start=definition, body_end=len(words.text))
-        return words.make(
-            StatementKind.CREATE_TABLE, "create table", **fields, not_yet=tuple(not_yet)
-        )
+        return words.make(StatementKind.CREATE_TABLE, "create table", **fields)
     fields.update(words.rest(query=True))
     tail = [token.word for token in words.tokens[-3:]]
     data = 3 if tail == ["with", "no", "data"] else 2 if tail[1:] == ["with", "data"] else 0
+    clauses: tuple[Clause, ...] = ()
     if data:
         fields["body_end"] = words.tokens[-data - 1].end
-        if data == 3:
-            not_yet.append("WITH NO DATA")
+    if data == 3:
+        clauses = (Clause("no data", words.tokens[-3].start, len(words.text)),)
     return words.make(
-        StatementKind.CREATE_TABLE_AS,
-        "create table as",
-        **fields,
-        columns=columns,
-        not_yet=tuple(not_yet),
+        StatementKind.CREATE_TABLE_AS, "create table as", **fields, columns=columns, clauses=clauses
     )

@@ -7,7 +7,7 @@ from crannog.sql.statement import Statement, StatementKind
 from crannog.sql.tokens import closing, string_value
 
 _FROM = frozenset({"from", "in"})
-_SHOW_LATER = frozenset("branches tags schemas databases models views functions settings".split())
+_SHOW_LATER = frozenset("branches tags models views functions settings".split())
 
 
 def describe(words: Words, word: str) -> Statement:
@@ -20,6 +20,8 @@ def describe(words: Words, word: str) -> Statement:
         if words.word() == "tables" and (len(words.tokens) == 2 or words.word(1) in _FROM):
             words.at += 2
             return words.make(StatementKind.SHOW_TABLES, "show tables", **words.target())
+        if words.word() in ("schemas", "databases") and len(words.tokens) == 2 and word == "show":
+            return words.make(StatementKind.SHOW_TABLES, f"show {words.word()}")
         if word == "show" and words.word() in _SHOW_LATER:
             return words.make(StatementKind.LATER, f"show {words.word()}")
     if words.word() == "table" and word != "show":

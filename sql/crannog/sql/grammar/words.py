@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crannog.sql.keywords import RESERVED
-from crannog.sql.statement import Statement, StatementKind
+from crannog.sql.statement import Clause, Name, Statement, StatementKind
 from crannog.sql.tokens import Token, closing, dotted_name
 
 QUERY_WORDS = frozenset(
@@ -81,6 +81,26 @@ class Words:
         self.at = after
         end = self.tokens[self.at - 1].end
         return {"target": parts, "target_start": start, "target_end": end}
+
+    def name(self) -> list[Name]:
+        """Read one more name, if one comes."""
+        found = self.target()
+        if not found:
+            return []
+        start, end = found["target_start"], found["target_end"]
+        return [Name(found["target"], start, end)]  # type: ignore[arg-type]
+
+    def flag(self, *words: str) -> list[Clause]:
+        """Read words that are there or not."""
+        start = self.offset()
+        return [Clause(" ".join(words), start, self._end())] if self.take(*words) else []
+
+    def remainder(self) -> list[Clause]:
+        """Return what is left, where nothing should be."""
+        return [] if self.done() else [Clause("rest", self.offset(), len(self.text))]
+
+    def _end(self) -> int:
+        return self.tokens[min(self.at, len(self.tokens)) - 1].end
 
     def rest(self, *, query: bool) -> dict[str, object]:
         """Take all that is left as the body."""

@@ -1,0 +1,1 @@
+"""Statements that define: CREATE, ALTER, COMMENT, DROP, each evaluated to one edit."""
