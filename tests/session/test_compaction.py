@@ -126,6 +126,14 @@ def test_a_model_goes_on_from_where_it_was(tmp_path, monkeypatch):
         (model,) = plan(open_project(root), load_settings(open_project(root), Flags(), {})).models
         assert model.action == "skip"
         assert sorted(session.sql("FROM linear").fetchall()) == [(0,), *((i,) for i in range(2, 9))]
+        for i in range(9, 12):
+            session.sql(f"INSERT INTO t VALUES ({i})")
+            (model,) = session.build().models
+            assert (model.action, model.rows_added, model.rows) == ("append", 1, i)
+        assert pin(session, "main.linear").files <= 3
+        assert session.sql("SELECT count(*), count(DISTINCT a) FROM linear").fetchall() == [
+            (11, 11)
+        ]
 
 
 def test_appends_at_once_merge_without_losing_a_row(tmp_path, monkeypatch):

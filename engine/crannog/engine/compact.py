@@ -50,6 +50,9 @@ class Compaction:
                 lake.store.delete(f"{location}/{file.path}")
 
 
+NOTHING = Compaction((), ())
+
+
 def compaction(scratch: Scratch, lake: Lake, pin: Pin) -> Compaction | None:
     """Merge small files of a pin if there are enough of them; None: there is nothing to do.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from crannog.catalog.delta_log import stage, staged_key
 from crannog.catalog.locations import new_location
 from crannog.catalog.pins import InputPin, Pin
+from crannog.engine.compact import NOTHING, Compaction, compaction, due
 from crannog.engine.compile import commented, prepared
 from crannog.engine.inputs import Past, pins_of, spliced, through_views
 from crannog.engine.last import model_record
@@ -84,23 +85,32 @@ class Maker:
         files = self._write(node, decision, base, columns)
         if decision.action == "append" and not files:
             return Made(self._described(base, node), _rows_in(decision), 0, 0)
+        merged = self._merged(node, base) if decision.action == "append" else NOTHING
         pin = stage(
             self.lake,
             base,
             name=node.facts.name,
             kind=node.kind,
             columns=columns,
-            adds=files,
-            removes=() if decision.action == "append" else "all",
+            adds=[*files, *merged.adds],
+            removes=merged.removes if decision.action == "append" else "all",
+            quiet=merged.files,
             operation="WRITE" if base.entry is not None else "CREATE TABLE AS SELECT",
         )
-        self._remember(node, pin, files)
+        self._remember(node, pin, [*files, *merged.adds])
         return Made(
             self._described(pin, node),
             rows_in=_rows_in(decision) if decision.appended else self._all_rows_in(node),
             rows_added=sum(file.rows for file in files),
             rows_removed=0 if decision.action == "append" else old_rows,
         )
+
+    def _merged(self, node: Node, base: Pin) -> Compaction:
+        """Merge the small files that earlier appends to a model left."""
+        if not due(self.lake, base):
+            return NOTHING
+        with self._scratch(node.key) as scratch:
+            return compaction(scratch, self.lake, base) or NOTHING
 
     def _fold(self, node: Node, plan: FoldPlan) -> Made:
         """Fold into a snapshot the versions of its inputs that it does not know yet."""
