@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-_REF = re.compile(r".*/_crannog/refs/branches/[^/.][^/]*\.json")
-_WHENEVER = re.compile(
+REF = re.compile(r".*/_crannog/refs/branches/[^/.][^/]*\.json")
+WHENEVER = re.compile(
     r"\.tmp-|\.lock$|/_crannog/(leases|runs)(/|$)"  # scratch, and what only says what happened
     r"|/_delta_log/(_last_checkpoint|\d{20}\.(checkpoint|crc))"  # readers are only slower without
 )
@@ -43,7 +43,7 @@ class Disk:
             self._flushed(handle)
 
         def renamed(source: str, target: str) -> None:
-            if _REF.fullmatch(str(target)):
+            if REF.fullmatch(str(target)):
                 self.swaps += 1
                 self.lost += self.volatile()
             replace(source, target)
@@ -78,7 +78,7 @@ class Disk:
         gone: list[str] = []
         lake = self.root / "lake"
         for path in [lake, *sorted(lake.rglob("*"))]:
-            if _WHENEVER.search(str(path)):
+            if WHENEVER.search(str(path)):
                 continue
             inode = path.stat().st_ino
             if self._names.get(path.parent.stat().st_ino, {}).get(path.name) != inode:
@@ -109,6 +109,6 @@ def digest(folder: Path) -> str:
     """Return a digest of every file in a folder that must last."""
     found = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not _WHENEVER.search(str(path)):
+        if path.is_file() and not WHENEVER.search(str(path)):
             found.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
     return found.hexdigest()
