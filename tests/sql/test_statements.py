@@ -41,9 +41,13 @@ KINDS = [
     ("ROLLBACK TO SAVEPOINT a", "refused"),
     ("SAVEPOINT a", "refused"),
     ("COMMIT", "commit"),
-    ("UPDATE t SET a = 1", "later"),
-    ("MERGE INTO t USING u ON true", "later"),
-    ("WITH x AS (SELECT 1) INSERT INTO t FROM x", "later"),
+    ("UPDATE t SET a = 1", "update"),
+    ("DELETE FROM t", "delete"),
+    ("MERGE INTO t USING u ON true WHEN MATCHED THEN DELETE", "merge"),
+    ("TRUNCATE t", "truncate"),
+    ("WITH x AS (SELECT 1) INSERT INTO t FROM x", "insert"),
+    ("WITH x AS (SELECT 1) UPDATE t SET a = 1", "update"),
+    ("WITH x AS (SELECT 1) DELETE FROM t", "delete"),
     ("CREATE VIEW v AS SELECT 1", "later"),
     ("CREATE MATERIALIZED VIEW v AS SELECT 1", "later"),
     ("DROP SCHEMA s", "later"),
@@ -108,13 +112,13 @@ def test_an_insert_of_values_that_read_tables_is_not_blind():
 @pytest.mark.parametrize(
     ("text", "body", "not_yet"),
     [
-        ("INSERT INTO t VALUES (1) RETURNING a", "VALUES (1)", ("RETURNING",)),
-        ("INSERT INTO t FROM u ON CONFLICT DO NOTHING", "FROM u", ("ON CONFLICT",)),
+        ("INSERT INTO t VALUES (1) RETURNING a", "VALUES (1)", ()),
+        ("INSERT INTO t FROM u ON CONFLICT DO NOTHING", "FROM u", ()),
         ("INSERT INTO t FROM u JOIN v ON conflict = 1", "FROM u JOIN v ON conflict = 1", ()),
-        ("INSERT INTO t BY NAME SELECT 1 AS a", "SELECT 1 AS a", ("BY NAME",)),
+        ("INSERT INTO t BY NAME SELECT 1 AS a", "SELECT 1 AS a", ()),
         ("INSERT INTO t BY POSITION SELECT 1", "SELECT 1", ()),
-        ("INSERT OR REPLACE INTO t FROM u", "FROM u", ("INSERT OR REPLACE",)),
-        ("INSERT INTO t DEFAULT VALUES", "DEFAULT VALUES", ("DEFAULT VALUES",)),
+        ("INSERT OR REPLACE INTO t FROM u", "FROM u", ()),
+        ("INSERT INTO t DEFAULT VALUES", "DEFAULT VALUES", ()),
         ("INSERT INTO t AS x (SELECT 1)", "(SELECT 1)", ()),
         ("INSERT INTO t ((SELECT 1))", "((SELECT 1))", ()),
         ("INSERT INTO t WITH x AS (SELECT 1) FROM x", "WITH x AS (SELECT 1) FROM x", ()),
@@ -130,6 +134,60 @@ def test_an_insert_of_values_that_read_tables_is_not_blind():
 def test_the_body_is_found_and_what_is_not_run_yet_is_named(text, body, not_yet):
     statement = one(text)
     assert (statement.body, statement.not_yet) == (body, not_yet)
+
+
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        (
+            "UPDATE t AS x SET a = b IS DISTINCT FROM c, (d, e) = (1, 2) FROM u JOIN v USING (k) "
+            "WHERE a IN (SELECT 1 WHERE true) RETURNING a, b",
+            {
+                "alias": "x",
+                "set": "a = b IS DISTINCT FROM c, (d, e) = (1, 2)",
+                "from": "u JOIN v USING (k)",
+                "where": "a IN (SELECT 1 WHERE true)",
+                "returning": "a, b",
+            },
+        ),
+        (
+            "WITH c AS (SELECT 1) DELETE FROM t USING c, u JOIN v USING (k) RETURNING *",
+            {
+                "with": "WITH c AS (SELECT 1) ",
+                "using": "c, u JOIN v USING (k)",
+                "returning": "*",
+            },
+        ),
+        (
+            "INSERT INTO t BY NAME FROM u RETURNING a",
+            {"by name": "NAME", "returning": "a"},
+        ),
+        ("INSERT OR REPLACE INTO t FROM u", {"conflict": "OR REPLACE"}),
+        ("INSERT INTO t FROM u ON CONFLICT DO NOTHING", {"conflict": "ON CONFLICT"}),
+        (
+            "MERGE INTO t x USING u JOIN v USING (k) ON x.a = CASE WHEN u.a THEN 1 END "
+            "WHEN MATCHED AND CASE WHEN x.a = 1 THEN true END THEN UPDATE SET a = 1 "
+            "WHEN NOT MATCHED BY TARGET THEN INSERT VALUES (1) "
+            "WHEN NOT MATCHED BY SOURCE AND a BETWEEN 1 AND 2 THEN DELETE RETURNING merge_action",
+            {
+                "alias": "x",
+                "source": "u JOIN v USING (k)",
+                "on": "x.a = CASE WHEN u.a THEN 1 END",
+                "matched": "CASE WHEN x.a = 1 THEN true END",
+                "then update": "SET a = 1",
+                "not matched": "",
+                "then insert": "VALUES (1)",
+                "not matched by source": "a BETWEEN 1 AND 2",
+                "then delete": "",
+                "returning": "merge_action",
+            },
+        ),
+    ],
+)
+def test_the_clauses_of_a_statement_that_writes_are_found(text, clauses):
+    statement = one(text)
+    found = {each.name: statement.text[each.start : each.end] for each in statement.clauses}
+    assert found == clauses
 
 
 def test_flags_of_create_drop_and_explain():

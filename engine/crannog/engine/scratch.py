@@ -56,10 +56,16 @@ class Scratch:
         self._schema(table.schema)
         self.execute(f"{_FAR}CREATE OR REPLACE VIEW {self.name}.{table.sql} AS {select}")
 
-    def empty_table(self, table: TableName, columns: Sequence[Column]) -> None:
-        """Make a table with these columns and no rows, for binding."""
+    def empty_table(
+        self, table: TableName, columns: Sequence[Column], *, strict: bool = False
+    ) -> None:
+        """Make a table with these columns and no rows, for binding; `strict` keeps NOT NULL."""
         self._schema(table.schema)
-        listed = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
+        listed = ", ".join(
+            f"{quote(column.name)} {column.type}"
+            + (" NOT NULL" if strict and not column.nullable else "")
+            for column in columns
+        )
         if not listed:
             self.view(table, "SELECT NULL AS none WHERE false")
             return
@@ -106,6 +112,15 @@ class Scratch:
         with self._translating(sql, place):
             rows = self._wait(lambda: self._connection.execute(sql, params).fetchall())
         return cast("list[tuple[object, ...]]", rows)
+
+    def answer(
+        self, sql: str, params: Parameters | None = None, *, place: Place | None = None
+    ) -> tuple[list[tuple[str, str]], pa.Table]:
+        """Run a statement that writes and gives rows; returns those with names and types."""
+        with self._translating(sql, place):
+            made = self._wait(lambda: self._connection.sql(sql, params=params))
+            rows = self._wait(made.to_arrow_table)
+        return list(zip(made.columns, map(str, made.types), strict=True)), rows
 
     def rows(
         self,

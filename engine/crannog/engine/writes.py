@@ -13,7 +13,10 @@ from crannog.engine.ddl.drop import drop_schema, drop_table, drop_view
 from crannog.engine.ddl.rename import alter
 from crannog.engine.ddl.schemas import create_schema
 from crannog.engine.ddl.views import create_view
-from crannog.engine.dml import insert
+from crannog.engine.dml.delete import delete, truncate
+from crannog.engine.dml.insert import insert
+from crannog.engine.dml.merge import merge
+from crannog.engine.dml.update import update
 from crannog.sql.statements import StatementKind
 
 if TYPE_CHECKING:
@@ -30,6 +33,10 @@ WRITES: Mapping[StatementKind, Evaluate] = {
     StatementKind.DROP_VIEW: drop_view,
     StatementKind.DROP_SCHEMA: drop_schema,
     StatementKind.INSERT: insert,
+    StatementKind.UPDATE: update,
+    StatementKind.DELETE: delete,
+    StatementKind.MERGE: merge,
+    StatementKind.TRUNCATE: truncate,
 }
 
 # The first of them makes the lake, where there is none yet.

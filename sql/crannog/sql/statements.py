@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from crannog.names import did_you_mean
 from crannog.sql.ctes import read_with
 from crannog.sql.grammar.alter import alter, comment
 from crannog.sql.grammar.ddl import define
-from crannog.sql.grammar.dml import insert
+from crannog.sql.grammar.dml import delete, insert, truncate, update
+from crannog.sql.grammar.merge import merge
 from crannog.sql.grammar.reads import describe, explain
 from crannog.sql.grammar.transactions import TRANSACTION_WORDS, transaction
 from crannog.sql.grammar.words import QUERY_WORDS, Words
@@ -20,7 +22,7 @@ __all__ = ["QUERY_WORDS", "Clause", "Statement", "StatementKind", "split"]
 
 _LATER = frozenset(
     """
-    update delete merge truncate copy refresh
+    copy refresh
     revert grant revoke undrop
     """.split()
 )
@@ -30,9 +32,24 @@ _REFUSED = frozenset(
     import prepare execute deallocate force kill listen notify savepoint release lock declare fetch
     """.split()
 )
-_HANDLED = frozenset("insert create drop show describe desc summarize explain".split())
-_DDL = {"alter": alter, "comment": comment}
-_WORDS = QUERY_WORDS | frozenset(_DDL) | _LATER | _REFUSED | _HANDLED | frozenset(TRANSACTION_WORDS)
+_HANDLED = frozenset("create drop show describe desc summarize explain".split())
+_DML: Mapping[str, Callable[[Words], Statement]] = {
+    "insert": insert,
+    "update": update,
+    "delete": delete,
+    "merge": merge,
+    "truncate": truncate,
+}
+_DDL: Mapping[str, Callable[[Words], Statement]] = {"alter": alter, "comment": comment}
+_WORDS = (
+    QUERY_WORDS
+    | frozenset(_DDL)
+    | _LATER
+    | _REFUSED
+    | _HANDLED
+    | frozenset(TRANSACTION_WORDS)
+    | frozenset(_DML)
+)
 _WITH_BODY = frozenset(
     {
         StatementKind.INSERT,
@@ -43,6 +60,10 @@ _WITH_BODY = frozenset(
 )
 _WRITES = _WITH_BODY | {
     StatementKind.DROP_TABLE,
+    StatementKind.UPDATE,
+    StatementKind.DELETE,
+    StatementKind.MERGE,
+    StatementKind.TRUNCATE,
     StatementKind.ALTER_TABLE,
     StatementKind.COMMENT,
     StatementKind.DROP_VIEW,
@@ -122,9 +143,10 @@ def _check_first_word(script: str, tokens: list[Token], source: Source) -> None:
 def _read(words: Words) -> Statement:
     word = words.word()
     if word == "with":
-        verb = _verb_after_with(words)
-        if verb in ("insert", "update", "delete", "merge"):
-            return words.make(StatementKind.LATER, f"with ... {verb}")
+        after = read_with(words.tokens, 0, len(words.tokens)).after
+        verb = words.word(after)
+        if verb in _DML and verb != "truncate":
+            return _after_with(words, after)
     if word in QUERY_WORDS or not word:
         end = len(words.text)
         return words.make(StatementKind.QUERY, word or "(", body_start=0, body_end=end, query=True)
@@ -134,8 +156,8 @@ def _read(words: Words) -> Statement:
         return explain(words)
     if word in TRANSACTION_WORDS:
         return transaction(words, word)
-    if word == "insert":
-        return insert(words)
+    if word in _DML:
+        return _DML[word](words)
     if word in ("create", "drop"):
         return define(words, word)
     if word in _DDL:
@@ -143,6 +165,9 @@ def _read(words: Words) -> Statement:
     return words.make(StatementKind.LATER if word in _LATER else StatementKind.REFUSED, word)
 
 
-def _verb_after_with(words: Words) -> str:
-    after = read_with(words.tokens, 0, len(words.tokens)).after
-    return words.tokens[after].word if after < len(words.tokens) else ""
+def _after_with(words: Words, at: int) -> Statement:
+    """Read a statement that writes and starts with WITH."""
+    words.at = at
+    start = words.offset()
+    statement = _DML[words.word()](words)
+    return replace(statement, clauses=(Clause("with", 0, start), *statement.clauses))

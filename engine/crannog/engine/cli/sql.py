@@ -103,7 +103,10 @@ def _statement_kinds(text: str, file: str | None) -> list[bool]:
     from crannog.sql.statements import split
 
     try:
-        kinds = [statement.kind in READS for statement in split(text)]
+        kinds = [
+            statement.kind in READS or statement.clause("returning") is not None
+            for statement in split(text)
+        ]
     except CrannogError as error:
         error.file = error.file or file
         raise
@@ -193,6 +196,8 @@ class _Printer:
         from crannog.engine.result import Outcome
 
         if isinstance(answer, Outcome):
+            if answer.returned is not None:
+                self._write(answer.returned)
             self._tell(answer)
         else:
             count = self._write(answer)
@@ -211,8 +216,12 @@ class _Printer:
         for warning in outcome.warnings:
             self._output.warning(warning)
         rows = "" if outcome.rows is None else f" {outcome.rows:,}"
+        if outcome.statement == "BEGIN":
+            self._output.remark(outcome.statement)
+            return
         if outcome.commit is None:
-            self._output.remark(f"{outcome.statement}{rows}  nothing changed")
+            done = "not committed yet" if outcome.pending else "nothing changed"
+            self._output.remark(f"{outcome.statement}{rows}  {done}")
             return
         parents = self._session.lake.commit(outcome.commit).parents
         old = parents[0][:7] if parents else "(new)"

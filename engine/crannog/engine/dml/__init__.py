@@ -1,0 +1,1 @@
+"""INSERT, UPDATE, DELETE, MERGE and TRUNCATE, evaluated by DuckDB; only touched files change."""
