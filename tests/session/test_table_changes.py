@@ -178,6 +178,12 @@ def test_what_does_not_exist_is_an_error_at_its_place(
     assert (error.code, error.exit_code, error.line, error.column) == (code, 1, 2, column)
 
 
+def test_a_view_keeps_no_call(session: Session, orders: list[str]) -> None:
+    with pytest.raises(QueryError) as caught:
+        session.sql("CREATE VIEW v AS FROM table_changes('raw.orders', 0, 1)")
+    assert (caught.value.code, caught.value.column) == ("table_changes_not_here", 23)
+
+
 KEYS = st.sampled_from(["a", "b", "c", "d"])
 EDIT = st.one_of(
     st.tuples(st.just("upsert"), st.lists(st.tuples(KEYS, st.integers(0, 3)), min_size=1)),

@@ -136,10 +136,18 @@ def _bound(run: Run, lookup: Lookup, found: References) -> tuple[str, tuple[Colu
 
 
 def _times(run: Run) -> Iterator[QueryError]:
-    """Yield an error for each AT that may mean another commit tomorrow."""
+    """Yield an error for each AT that may mean another commit tomorrow, and for table_changes."""
+    from crannog.sql.table_functions import find_calls
     from crannog.sql.time_travel import find
 
     start = run.statement.body_start or 0
+    for call in find_calls(run.statement.body or ""):
+        error = QueryError(
+            "table_changes_not_here",
+            "a view cannot use table_changes",
+            hint="make a table of it: CREATE TABLE ... AS",
+        )
+        yield pointed(run, Clause("", start + call.start, start + call.end), error)
     for span in find(run.statement.body or ""):
         clause = Clause("", start + span.clause_start, start + span.clause_end)
         if span.kind not in ("version", "timestamp"):
