@@ -260,6 +260,119 @@ def test_what_cannot_be_reverted_is_said(session):
     assert nothing is None
 
 
+def test_a_renamed_table_goes_back_to_its_name(session):
+    session.sql("CREATE TABLE t AS SELECT 1 AS a")
+    renamed = session.sql("ALTER TABLE t RENAME TO u").commit
+    session.revert(renamed)
+    assert bag(session) == outside(session) == Counter([(1,)])
+    session.revert(session.head().id)
+    session.sql("INSERT INTO u VALUES (2)")
+    session.revert(renamed)
+    assert set(session.lake.state(session.head()).tables) == {"main.t"}
+    session.sql("INSERT INTO t VALUES (3)")
+    assert bag(session) == outside(session) == Counter([(1,), (2,), (3,)])
+
+
+def test_rows_of_a_table_that_was_renamed_since_are_undone_under_its_new_name(session):
+    session.sql("CREATE TABLE t AS SELECT 1 AS a")
+    made = session.sql("INSERT INTO t VALUES (2)").commit
+    renamed = session.sql("ALTER TABLE t RENAME TO u").commit
+    session.sql("INSERT INTO u VALUES (3)")
+    session.revert(made)
+    assert bag(session, "FROM u") == outside(session) == Counter([(1,), (3,)])
+    session.sql("CREATE TABLE t AS SELECT 'other' AS b")
+    assert "another table of this name" in conflict(session, renamed).message
+    assert bag(session, "FROM u") == Counter([(1,), (3,)])
+
+
+def test_a_replaced_table_returns(session):
+    session.sql("CREATE TABLE t AS SELECT 1 AS a")
+    replaced = session.sql("CREATE OR REPLACE TABLE t AS SELECT 'x' AS b, 2 AS c").commit
+    session.revert(replaced)
+    assert bag(session) == outside(session) == Counter([(1,)])
+    session.revert(session.head().id)
+    assert bag(session) == outside(session) == Counter([("x", 2)])
+    session.sql("INSERT INTO t VALUES ('y', 3)")
+    assert bag(session) == outside(session) == Counter([("x", 2), ("y", 3)])
+
+
+@pytest.mark.parametrize(
+    ("change", "later", "expected"),
+    [
+        ("ADD COLUMN c INTEGER", "INSERT INTO t VALUES (3, 'z', NULL)", [(3, "z")]),
+        ("ADD COLUMN c INTEGER DEFAULT 7", "INSERT INTO t VALUES (3, 'z', NULL)", [(3, "z")]),
+        ("ADD COLUMN c INTEGER", "INSERT INTO t VALUES (3, 'z', 1)", None),
+        ("DROP COLUMN b", "INSERT INTO t VALUES (3)", [(3, None)]),
+        ("ALTER a TYPE BIGINT", "INSERT INTO t VALUES (3, 'z')", [(3, "z")]),
+        ("ALTER a TYPE BIGINT", "INSERT INTO t VALUES (3000000000, 'z')", None),
+        ("ALTER a TYPE DOUBLE", "INSERT INTO t VALUES (3.5, 'z')", None),
+        ("RENAME COLUMN b TO c", "INSERT INTO t VALUES (3, 'z')", None),
+    ],
+)
+def test_columns_go_back_unless_later_rows_need_them(session, change, later, expected):
+    session.sql("CREATE TABLE t (a INTEGER, b VARCHAR)")
+    session.sql("INSERT INTO t VALUES (1, 'x'), (2, NULL)")
+    before = session.sql("FROM t").columns
+    changed = session.sql(f"ALTER TABLE t {change}").commit
+    session.revert(changed)
+    assert session.sql("FROM t").columns == before
+    assert bag(session) == outside(session) == Counter([(1, "x"), (2, None)])
+    session.revert(session.head().id)
+    session.sql(later)
+    if expected is None:
+        assert "would not fit the columns" in conflict(session, changed).message
+        return
+    session.revert(changed)
+    assert session.sql("FROM t").columns == before
+    assert bag(session) == outside(session) == Counter([(1, "x"), (2, None), *expected])
+
+
+def test_rows_from_before_a_change_of_columns_are_undone_in_the_new_ones(session):
+    session.sql("CREATE TABLE t (a INTEGER, b VARCHAR)")
+    made = session.sql("INSERT INTO t VALUES (1, 'x'), (2, NULL)").commit
+    session.sql("INSERT INTO t VALUES (3, 'x')")
+    session.sql("ALTER TABLE t ALTER a TYPE BIGINT")
+    session.sql("ALTER TABLE t ADD COLUMN c DOUBLE")
+    session.revert(made)
+    assert bag(session) == outside(session) == Counter([(3, "x", None)])
+    session.revert(session.head().id)
+    assert bag(session)[1, "x", None] == 1
+
+
+def test_comments_go_back_unless_they_were_changed_again(session):
+    session.sql("CREATE TABLE t AS SELECT 1 AS a")
+    first = session.sql("COMMENT ON TABLE t IS 'one'").commit
+    second = session.sql("COMMENT ON COLUMN t.a IS 'number'").commit
+    session.sql("INSERT INTO t VALUES (2)")
+    session.revert(second)
+    assert session.lake.pin(_entry(session)).columns[0].comment is None
+    session.revert(first)
+    assert session.lake.pin(_entry(session)).comment is None
+    third = session.sql("COMMENT ON TABLE t IS 'three'").commit
+    session.sql("COMMENT ON TABLE t IS 'four'")
+    assert session.revert(third).commit is None
+    assert session.lake.pin(_entry(session)).comment == "four"
+    described = deltalake.DeltaTable(f"{session.url}/main/t").metadata().description
+    assert described == "four"
+
+
+def test_views_and_schemas_go_and_return(session):
+    session.sql("CREATE TABLE t AS SELECT 1 AS a")
+    schema = session.sql("CREATE SCHEMA s").commit
+    view = session.sql("CREATE VIEW s.v AS SELECT a + 1 AS b FROM t").commit
+    dropped = session.sql("DROP VIEW s.v").commit
+    session.revert(dropped)
+    assert bag(session, "FROM s.v") == Counter([(2,)])
+    replaced = session.sql("CREATE OR REPLACE VIEW s.v AS SELECT a + 2 AS b FROM t").commit
+    assert "s.v was changed since" in conflict(session, view).message
+    session.revert(replaced)
+    assert bag(session, "FROM s.v") == Counter([(2,)])
+    session.revert(schema)
+    assert dict(session.lake.state(session.head()).schemas) == {}
+    session.revert(session.head().id)
+    assert dict(session.lake.state(session.head()).schemas) == {"s": "s"}
+
+
 def test_reverting_loses_no_race(session, tmp_path):
     session.sql("CREATE TABLE t AS SELECT 1 AS a")
     made = session.sql("INSERT INTO t VALUES (2)").commit

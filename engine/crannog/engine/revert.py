@@ -204,8 +204,10 @@ class _Revert:
             said = f"its rows do not fit the columns of {now.name} any more: {error.message}"
             raise _Conflict(undo, said) from error
         wanted = replace(wanted, columns=columns, ledger=ledger)
-        if not adds and not removes and wanted == now:
-            return None
+        described = wanted.comment != now.comment
+        if not adds and not removes and not described and wanted.columns == now.columns:
+            # What other readers see stays, so their log needs no new version.
+            return None if wanted == now else wanted
         made = stage(
             self.lake,
             replace(now, comment=wanted.comment),
@@ -216,6 +218,7 @@ class _Revert:
             adds=adds,
             removes=removes,
             operation="REVERT",
+            described=described,
         )
         kept = {each.name: getattr(wanted, each.name) for each in fields(Pin)}
         staged = {name: getattr(made, name) for name in _STAGED - {"ledger"}}
