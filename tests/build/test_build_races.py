@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from bugs import refresh_goes_on_top
 
 from crannog.catalog.lake import Lake
 from crannog.catalog.leases import acquire
@@ -64,6 +65,24 @@ def test_what_was_built_on_a_version_that_lost_is_dropped_too(shop, ask, unlease
     assert ask.of(result, "marts.totals").action == "skip"
     assert ask.actions(shop.built()) == {"staging.orders": "skip", "marts.totals": "create"}
     assert shop.rows("marts.totals") == [("ann", 3), ("bob", 10)]
+
+
+def meets_a_build_of_the_same(shop):
+    """Let two refreshes of one model append the same new row; return the model's rows."""
+    shop.built()
+    shop.sql("INSERT INTO raw.orders VALUES (4, 'bob', 7)")
+    during(shop, "marts.totals", shop.built)
+    return shop.rows("staging.orders")
+
+
+def test_a_refresh_never_goes_on_top_of_another(shop, unleased):
+    assert meets_a_build_of_the_same(shop) == [(1, "ann", 3), (2, "bob", 10), (4, "bob", 7)]
+
+
+def test_a_refresh_that_goes_on_top_of_another_is_seen(shop, unleased):
+    with refresh_goes_on_top():
+        rows = meets_a_build_of_the_same(shop)
+    assert rows == [(1, "ann", 3), (2, "bob", 10), (4, "bob", 7), (4, "bob", 7)]
 
 
 def test_another_meaning_published_meanwhile_is_a_conflict(shop, ask, unleased, tmp_path):

@@ -10,7 +10,8 @@ import pytest
 
 from crannog.catalog import delta_publish, merge, publish, refs
 from crannog.catalog.commit import Commit, Head
-from crannog.catalog.delta_log import ensure_published, published_key
+from crannog.catalog.delta_log import ensure_published, published_key, stage
+from crannog.catalog.delta_replay import read_staged
 from crannog.catalog.objects import Objects, commit_key, encode
 from crannog.catalog.pins import Pin
 from crannog.catalog.publish import Origin, Prepare
@@ -170,6 +171,41 @@ def torn_commit() -> AbstractContextManager[None]:
         return made
 
     return replaced((publish, "publish", torn))
+
+
+def refresh_goes_on_top() -> AbstractContextManager[None]:
+    """Put what a refresh appended on top of whatever came meanwhile, as if it were blind."""
+    from crannog.engine.publication import Publication
+
+    prepare = Publication._prepare
+
+    def taken(publication: Publication, *seen: object) -> dict[str, str]:
+        return {}
+
+    def on_top(publication: Publication, head: Head, state: State) -> Changes | None:
+        lake = publication.lake
+        changes = prepare(publication, head, state)
+        if changes is None:
+            return None
+        tables = dict(changes.tables)
+        for key, pin in changes.tables.items():
+            now = state.tables.get(key)
+            if pin is None or pin.entry is None or now is None or now.version == pin.version - 1:
+                continue
+            entry = read_staged(lake, pin.location, pin.entry)
+            tables[key] = stage(
+                lake,
+                lake.pin(now),
+                name=pin.name,
+                kind=pin.kind,
+                columns=pin.columns,
+                adds=entry.adds,
+                removes=[],
+                operation=entry.operation,
+            )
+        return replace(changes, tables=tables)
+
+    return replaced((Publication, "_taken", taken), (Publication, "_prepare", on_top))
 
 
 CATALOG_BUGS: dict[str, Callable[[], AbstractContextManager[None]]] = {
