@@ -140,8 +140,10 @@ def test_the_body_is_found_and_what_is_not_run_yet_is_named(text, body, not_yet)
     ("text", "clauses"),
     [
         (
-            "UPDATE t AS x SET a = b IS DISTINCT FROM c, (d, e) = (1, 2) FROM u JOIN v USING (k) "
-            "WHERE a IN (SELECT 1 WHERE true) RETURNING a, b",
+            (
+                "UPDATE t AS x SET a = b IS DISTINCT FROM c, (d, e) = (1, 2) FROM u JOIN v USING (k) "
+                "WHERE a IN (SELECT 1 WHERE true) RETURNING a, b"
+            ),
             {
                 "alias": "x",
                 "set": "a = b IS DISTINCT FROM c, (d, e) = (1, 2)",
@@ -165,10 +167,12 @@ def test_the_body_is_found_and_what_is_not_run_yet_is_named(text, body, not_yet)
         ("INSERT OR REPLACE INTO t FROM u", {"conflict": "OR REPLACE"}),
         ("INSERT INTO t FROM u ON CONFLICT DO NOTHING", {"conflict": "ON CONFLICT"}),
         (
-            "MERGE INTO t x USING u JOIN v USING (k) ON x.a = CASE WHEN u.a THEN 1 END "
-            "WHEN MATCHED AND CASE WHEN x.a = 1 THEN true END THEN UPDATE SET a = 1 "
-            "WHEN NOT MATCHED BY TARGET THEN INSERT VALUES (1) "
-            "WHEN NOT MATCHED BY SOURCE AND a BETWEEN 1 AND 2 THEN DELETE RETURNING merge_action",
+            (
+                "MERGE INTO t x USING u JOIN v USING (k) ON x.a = CASE WHEN u.a THEN 1 END "
+                "WHEN MATCHED AND CASE WHEN x.a = 1 THEN true END THEN UPDATE SET a = 1 "
+                "WHEN NOT MATCHED BY TARGET THEN INSERT VALUES (1) "
+                "WHEN NOT MATCHED BY SOURCE AND a BETWEEN 1 AND 2 THEN DELETE RETURNING merge_action"
+            ),
             {
                 "alias": "x",
                 "source": "u JOIN v USING (k)",

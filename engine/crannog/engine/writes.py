@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from crannog.engine.ddl.create import create_table, create_table_as
-from crannog.engine.ddl.drop import drop_table
 from crannog.engine.ddl.comments import comment
 from crannog.engine.ddl.create import create_table, create_table_as
 from crannog.engine.ddl.drop import drop_schema, drop_table, drop_view
