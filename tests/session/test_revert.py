@@ -399,6 +399,8 @@ STEPS = st.one_of(
     st.tuples(st.just("load"), ROWS),
     st.tuples(st.just("keyed"), ROWS),
     st.tuples(st.just("replace"), ROWS),
+    st.tuples(st.just("update"), ROWS),
+    st.tuples(st.just("delete"), ROWS),
     st.tuples(st.just("revert"), st.integers(0, 30)),
 )
 
@@ -443,6 +445,18 @@ def _do(session: Session, model: Model, folder: Path, action: str, rows: list[Ro
         values = ", ".join(f"({k}, {'NULL' if v is None else repr(v)})" for k, v in rows)
         done = session.sql(f"INSERT INTO t VALUES {values}").commit
         model.became(done, Known(now.rows + Counter(rows), now.ledger))
+        return
+    if action in ("update", "delete"):
+        k, v = rows[0]
+        hit = Counter({row: n for row, n in now.rows.items() if row[0] == k})
+        changed: Counter[Row] = Counter()
+        if action == "update":
+            text = f"UPDATE t SET v = $v, k = (k + 1) % 4 WHERE k = {k}"
+            done = session.sql(text, {"v": v}).commit
+            changed[(k + 1) % 4, v] = hit.total()
+        else:
+            done = session.sql(f"DELETE FROM t WHERE k = {k}").commit
+        model.became(done, Known(now.rows - hit + changed, now.ledger))
         return
     path = str(folder / f"{secrets.token_hex(4)}.csv")
     Path(path).write_text("k,v\n" + "".join(f"{k},{v or ''}\n" for k, v in rows))
