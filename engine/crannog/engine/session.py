@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
 from crannog.engine.config import Flags, Settings, load_settings
 from crannog.engine.handles import Handles
-from crannog.engine.reading import Parameters, Reading, Run, reading
-from crannog.engine.refusals import check_parameters, not_yet, refuse, used_parameters
+from crannog.engine.reading import Parameters, Reading, Run
+from crannog.engine.refusals import check_parameters, only_statement, used_parameters
 from crannog.engine.result import Outcome, Result
-from crannog.errors import CrannogError, QueryError, UsageError
+from crannog.engine.running import Running
+from crannog.errors import CrannogError, UsageError
 from crannog.sql.statements import Statement, split
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
     from crannog.catalog.lake import Lake
     from crannog.catalog.store import Store
-    from crannog.engine.diff_result import Diff
     from crannog.engine.adopt import AdoptResult
+    from crannog.engine.diff_result import Diff
     from crannog.engine.duck import Duck, Limits
     from crannog.engine.events import Listener
     from crannog.engine.load.options import LoadKeywords, LoadResult
     from crannog.engine.project import Project
     from crannog.engine.revert import RevertResult
     from crannog.engine.steps import BuildOptions, BuildResult, Plan, TestsResult
+    from crannog.engine.transaction import Transaction
 
 
 class Session:
@@ -46,6 +49,7 @@ class Session:
         self._handles = handles or Handles(settings, self.user)
         self._owner = handles is None
         self._frozen: Commit | None = None
+        self._running = Running(settings, self._handles, self._newest)
 
     @property
     def url(self) -> str:
@@ -69,6 +73,9 @@ class Session:
 
     def head(self) -> Commit:
         """Return the commit that a query would read now."""
+        return self.reading().commit if self.in_transaction else self._newest()
+
+    def _newest(self) -> Commit:
         if self.settings.at is None:
             return self.lake.head(self.settings.branch).commit
         if self._frozen is None:
@@ -76,8 +83,8 @@ class Session:
         return self._frozen
 
     def reading(self) -> Reading:
-        """Return that commit with its state."""
-        return reading(self.lake, self.head(), self.settings.branch)
+        """Return that commit with its state; in a transaction, with what it has done so far."""
+        return self._running.reading()
 
     def sql(
         self,
@@ -92,22 +99,10 @@ class Session:
             params: a mapping for `$name`, a sequence for `?` and `$1`.
             variables: more of what `getvariable` reads.
         """
-        statements = split(text)
-        if not statements:
-            raise QueryError("no_statement", "there is no statement in this text")
-        if len(statements) > 1:
-            second = statements[1]
-            raise QueryError(
-                "two_statements",
-                "this is more than one statement",
-                hint="run a script with run_script",
-                line=second.line,
-                column=second.column,
-                length=len(second.tokens[0].text),
-                source=text,
-            )
-        check_parameters(params, statements, text)
-        return self._run(self._prepared(statements[0], text, params, variables, None))
+        with self._running.failing():
+            statement = only_statement(text)
+            check_parameters(params, [statement], text)
+            return self._running.run(self._prepared(statement, text, params, variables, None))
 
     def run_script(
         self,
@@ -120,26 +115,49 @@ class Session:
     ) -> list[Result | Outcome]:
         """Run statements one after the other; an error stops it, each before it is its own commit.
 
+        A transaction that it opens and does not end is rolled back, with an error.
+
         Args:
             on_result: called after each statement.
             file: what errors name as the file.
         """
         done: list[Result | Outcome] = []
         try:
-            statements = split(text)
-            check_parameters(params, statements, text)
-            for statement in statements:
-                run = self._prepared(
-                    statement, text, used_parameters(params, statement), variables, file
-                )
-                done.append(self._run(run))
-                if on_result is not None:
-                    on_result(done[-1])
+            with self._running.failing(), self._running.ending():
+                statements = split(text)
+                check_parameters(params, statements, text)
+                for statement in statements:
+                    used = used_parameters(params, statement)
+                    run = self._prepared(statement, text, used, variables, file)
+                    done.append(self._running.run(run))
+                    if on_result is not None:
+                        on_result(done[-1])
         except CrannogError as error:
             if error.line is not None and error.file is None:
                 error.file = file
             raise
         return done
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Make one commit of all that is done inside; where that raises, none of it stays.
+
+        It is BEGIN, and COMMIT or ROLLBACK. `commit` of what it gives is the commit that was made.
+        """
+        self.sql("BEGIN")
+        opened = self._running.transaction
+        assert opened is not None
+        try:
+            yield opened
+            if not opened.over:
+                self.sql("COMMIT")
+        finally:
+            self._running.roll_back(opened)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self._running.transaction is not None
 
     def at(self, ref: str) -> Session:
         """Return a read-only session on the commit that `ref` means."""
@@ -192,6 +210,7 @@ class Session:
 
     def lake_to_write(self, *, create: bool) -> Lake:
         """Return the lake; where there is none, the first write creates it."""
+        self._running.refuse_inside()
         return self._handles.lake_to_write(create=create)
 
     def plan(
@@ -229,6 +248,7 @@ class Session:
         from crannog.engine.plan import ignore
         from crannog.engine.steps import BuildOptions, Selection
 
+        self._running.refuse_inside()
         built = build(
             self._in_project(),
             self.settings,
@@ -272,6 +292,7 @@ class Session:
         """Undo one commit of the branch by a new one; a conflict where its rows are gone."""
         from crannog.engine.revert import revert
 
+        self._running.refuse_inside()
         return revert(self, ref, message)
 
     def _in_project(self) -> Project:
@@ -288,7 +309,8 @@ class Session:
         self._handles.interrupt()
 
     def close(self) -> None:
-        """Close the session and what its results hold."""
+        """Close the session and what its results hold; an open transaction is rolled back."""
+        self._running.roll_back(self._running.transaction)
         if self._owner:
             self._handles.close()
 
@@ -323,26 +345,6 @@ class Session:
             {**self.settings.vars, **(variables or {})},
             file,
         )
-
-    def _run(self, run: Run) -> Result | Outcome:
-        from crannog.engine.edit import commit
-        from crannog.engine.queries import READS, answer
-
-        kind = run.statement.kind
-        if kind in READS:
-            return answer(run, self.reading())
-        refuse(run)
-        if self.settings.at is not None:
-            raise UsageError(
-                "read_only",
-                f"this session looks at {self.settings.at}, where nothing can be written",
-                hint="leave out --at (or at=) to write to the branch",
-            )
-        from crannog.engine.writes import CREATES, WRITES
-
-        if kind not in WRITES:
-            raise not_yet(run)
-        return commit(run, self._handles.lake_to_write(create=kind in CREATES), WRITES[kind])
 
 
 def connect(  # noqa: PLR0913  (the one door: everything by keyword)

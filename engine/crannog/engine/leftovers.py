@@ -1,0 +1,72 @@
+"""Data files that were written and that no version names: deleted where nothing can need them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from crannog.errors import ConflictError, CrannogError
+
+if TYPE_CHECKING:
+    from crannog.catalog.commit import Head
+    from crannog.catalog.delta_log import DataFile
+    from crannog.catalog.lake import Lake
+    from crannog.engine.edit import TableEdit
+
+
+class Leftovers:
+    """Remember data files from when they are written until a commit names them."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._keys: dict[str, None] = {}
+
+    def add(self, edits: Iterable[TableEdit | None]) -> None:
+        """Take on the files that an edit has written."""
+        for edit in edits:
+            if edit is not None:
+                self._keys.update(dict.fromkeys(_keys(edit.pin.location, edit.adds)))
+                if edit.compaction is not None:
+                    merged = _keys(edit.pin.location, edit.compaction.adds)
+                    self._keys.update(dict.fromkeys(merged))
+
+    def keep(self, edits: Iterable[TableEdit | None]) -> None:
+        """Give up the files that a commit names now."""
+        for edit in edits:
+            if edit is not None:
+                files = (
+                    edit.adds if edit.compaction is None else (*edit.adds, *edit.compaction.adds)
+                )
+                for key in _keys(edit.pin.location, files):
+                    self._keys.pop(key, None)
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def sweep(self) -> None:
+        """Delete what is left; a file that stays is only in nobody's way."""
+        for key in self._keys:
+            with suppress(Exception):
+                self._lake.store.delete(key)
+        self._keys.clear()
+
+
+def surely_unpublished(lake: Lake, head: Head | None, error: BaseException) -> bool:
+    """Say whether a publication that failed can have no commit, now or later.
+
+    Args:
+        head: what it was last prepared for; None: it never was.
+    """
+    if head is None or isinstance(error, ConflictError):
+        return True
+    if isinstance(error, CrannogError) and error.code == "commit_unknown":
+        return False
+    try:
+        return lake.head(head.branch).token == head.token
+    except CrannogError:
+        return False
+
+
+def _keys(location: str | None, files: Iterable[DataFile]) -> list[str]:
+    return [f"{location}/{file.path}" for file in files]
