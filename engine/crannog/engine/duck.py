@@ -18,6 +18,7 @@ from crannog.engine.adopted_files import AdoptedFiles
 from crannog.engine.failures import Place, translate, translated
 from crannog.engine.scratch import Scratch
 from crannog.engine.semantics import SETTINGS
+from crannog.engine.temporary import Temporary
 from crannog.errors import CrannogError, QueryError, UsageError
 from crannog.names import literal
 
@@ -76,6 +77,7 @@ class Duck:
         self._scratches: weakref.WeakSet[Scratch] = weakref.WeakSet()
         self._files: dict[str, LakeFiles] = {}
         self._adopted = AdoptedFiles()
+        self.temporary = Temporary(self)
         self._spill = _spill_folder(limits.temp_directory)
         self._remove_spill = weakref.finalize(self, shutil.rmtree, self._spill, ignore_errors=True)
         self._connection: duckdb.DuckDBPyConnection | None = duckdb.connect(":memory:")

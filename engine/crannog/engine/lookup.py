@@ -11,8 +11,10 @@ from crannog.engine.candidates import Candidates, candidates
 from crannog.engine.prune import FEWEST_FILES, pruned_files
 from crannog.engine.read import select_files
 from crannog.engine.reading import Parameters, Reading, Run, reading
+from crannog.engine.scratch import TEMPORARY
 from crannog.engine.splice import Splice, SplicedText, offset_of, splice
 from crannog.engine.system_tables import INFORMATION, NAMES, system_key
+from crannog.engine.temporary import SCHEMA
 from crannog.errors import CrannogError, QueryError
 from crannog.names import TableName, closest, did_you_mean, quote
 from crannog.sql.places import Source, line_and_column
@@ -39,6 +41,7 @@ class Lookup:
 
     Args:
         read: keys and digests of every table whose pin was looked up, for rebasing writes.
+        temporary: names of the session's temporary tables that may be read.
     """
 
     def __init__(self, duck: Duck, scratch: Scratch, at: Reading) -> None:
@@ -46,6 +49,7 @@ class Lookup:
         self.scratch = scratch
         self.at = at
         self.read: dict[str, str] = {}
+        self.temporary: set[str] = set()
         self.others: list[Scratch] = []
         self._spent: set[str] = set()
         self._made: set[str] = set()
@@ -99,14 +103,27 @@ class Lookup:
     def _provide(self, names: Candidates, text: str) -> None:
         """Make what the names may mean: tables and views of this state, system tables."""
         tables = self.at.state.tables
+        self._provide_temporary(names)
         found = {key: tables[key] for key in names.table_keys() if key in tables}
+        hidden = {TableName("main", name).key for name in self.temporary}
+        hidden -= {pair.key for pair in names.pairs.values()}
+        found = {key: entry for key, entry in found.items() if key not in hidden}
         # A view may read the same table: then all of its files are needed.
         alone = not names.inside and all(entry.kind != "view" for entry in found.values())
+        alone = alone and not self.temporary
         for key, entry in found.items():
             self.table(key, entry, text if alone else None)
         for pair in names.pairs:
             if pair in NAMES:
                 self.system(pair)
+
+    def _provide_temporary(self, names: Candidates) -> None:
+        """Make views of the session's temporary tables, which go before those of main."""
+        kept = self.duck.temporary
+        given = [*names.bare.values(), *(pair.name for pair in names.pairs.values())]
+        for name in dict.fromkeys(filter(None, map(kept.find, given))):
+            self.scratch.view(TableName(TEMPORARY, name), f"FROM {kept.place(name)}")
+            self.temporary.add(name)
 
     def explained(self, error: CrannogError) -> CrannogError:
         """Let an error about an unknown table speak of the lake, not of the scratch database."""
@@ -196,7 +213,7 @@ class Lookup:
         return f"{quote(self.scratch.name)}.{name.sql}"
 
     def _renamed(self, tokens: Sequence[Token], spans: Iterable[AtSpan]) -> list[Splice]:
-        """Splice the one schema of our own that DuckDB keeps for itself: `information_schema`."""
+        """Splice schemas of our own that DuckDB keeps for itself: `information_schema`, `temp`."""
         taken = [(span.start, span.end) for span in spans]
         pieces = []
         for at in range(len(tokens) - 2):
@@ -205,6 +222,8 @@ class Lookup:
             inside = any(start <= token.start < end for start, end in taken)
             if word == "information_schema" and not inside:
                 pieces.append(Splice(token.start, token.end, quote(INFORMATION)))
+            elif word == SCHEMA and not inside and self.duck.temporary.find(_after(tokens, at)):
+                pieces.append(Splice(token.start, token.end, quote(TEMPORARY)))
         return pieces
 
     def _travel(self, span: AtSpan, params: Parameters | None, text: str) -> Splice:
@@ -302,6 +321,12 @@ class Lookup:
         place = TableName(_AT_SCHEMA, f"{name} {self._places}")
         self.scratch.view(place, select)
         return self._sql(place)
+
+
+def _after(tokens: Sequence[Token], at: int) -> str:
+    """Return the name after a dot, "" where none comes."""
+    token = tokens[at + 2]
+    return token.name if token.is_name else ""
 
 
 def _inside(part: AtSpan | Splice, pieces: Sequence[Splice]) -> bool:

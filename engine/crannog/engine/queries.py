@@ -9,6 +9,7 @@ from crannog.engine.query import Query
 from crannog.engine.result import Result
 from crannog.engine.splice import Splice, SplicedText, splice
 from crannog.engine.system_tables import CATALOG, SystemTable, shown_schemas, shown_tables
+from crannog.engine.temporary import SCHEMA
 from crannog.errors import CrannogError
 from crannog.names import literal
 from crannog.sql.statements import StatementKind
@@ -38,7 +39,9 @@ def answer(run: Run, at: Reading) -> Result:
         else:
             text = lookup.prepare(run, _wrapping(run))
             params = lookup.params(run, text)
-        return Result(Query(lookup, text, params, run.variables, run.file))
+        result = Result(Query(lookup, text, params, run.variables, run.file))
+        run.duck.temporary.hand_out(result, lookup.temporary)
+        return result
     except BaseException:
         lookup.close()
         raise
@@ -66,11 +69,12 @@ def _shown(run: Run, at: Reading) -> str:
         return SystemTable(kinds, shown_schemas).select(at)
     everything = run.statement.word == "show all tables"
     schema = run.statement.target[-1].lower() if run.statement.target else None
-    table = SystemTable(
-        dict.fromkeys(("schema", "name", "kind"), "VARCHAR"),
-        lambda reading: shown_tables(reading, schema, everything=everything),
-    )
-    return table.select(at)
+    rows = list(shown_tables(at, schema, everything=everything))
+    if schema in (None, SCHEMA):
+        names = run.duck.temporary.names
+        rows += [{"schema": SCHEMA, "name": name, "kind": "temporary"} for name in names]
+    kinds = dict.fromkeys(("schema", "name", "kind"), "VARCHAR")
+    return SystemTable(kinds, lambda _: rows).select(at)
 
 
 def _explained(run: Run, lookup: Lookup) -> SplicedText:

@@ -140,7 +140,7 @@ class Query:
             return idle
         made = self._lookup.duck.scratch()
         self._lookup.others.append(made)
-        made.execute(f"SET search_path = '{self._lookup.scratch.name}.main'")
+        made.search_like(self._lookup.scratch)
         made.variables(self._variables)
         return made
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # of the statement, or a caret would point at something innocent.
 _FAR = " " * 16_384
 
+# Views of a session's temporary tables: a bare name means one of these first.
+TEMPORARY = "@temp"
+
 T = TypeVar("T")
 Parameters = Mapping[str, object] | Sequence[object]
 
@@ -39,6 +42,7 @@ class Scratch:
         self.name = name
         self._connection = connection
         self._schemas = {"main"}
+        self.search_path = f"{name}.main"
         self._closed = False
         connection.execute(
             f"ATTACH ':memory:' AS {name}; USE {name}; "
@@ -91,8 +95,14 @@ class Scratch:
         """Look for names without a schema in these, in order."""
         for schema in schemas:
             self._schema(schema)
-        path = ",".join(f"{self.name}.{quote(schema)}" for schema in schemas)
-        self.execute(f"SET search_path = {literal(path)}")
+        if TEMPORARY in self._schemas:
+            schemas = (TEMPORARY, *schemas)
+        self.search_path = ",".join(f"{self.name}.{quote(schema)}" for schema in schemas)
+        self.execute(f"SET search_path = {literal(self.search_path)}")
+
+    def search_like(self, other: Scratch) -> None:
+        """Look for names without a schema where another scratch does."""
+        self.execute(f"SET search_path = {literal(other.search_path)}")
 
     def variables(self, values: Mapping[str, object]) -> None:
         """Set what getvariable('name') gives."""

@@ -124,7 +124,7 @@ def _added(pin: Pin, found: Sequence[_Found]) -> Definition:
         return Definition(pin.columns)
     name, kind, nullable, default = found[-1]
     column = replace(column_for(name, kind), nullable=nullable)
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if default is not None:
         said = f"the rows that are there get {default} in {name}"
         warnings = (f"{said}; later ones what their INSERT says: a Delta table keeps no default",)

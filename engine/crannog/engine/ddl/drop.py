@@ -8,7 +8,7 @@ from crannog.engine.edit import Edit, named_by, no_rest, pointed
 from crannog.engine.lookup import unknown_table
 from crannog.engine.ownership import kind_of, refuse_made
 from crannog.engine.schemas import schemas_of, tables_in
-from crannog.errors import CrannogError, QueryError, UsageError
+from crannog.errors import QueryError, UsageError
 from crannog.names import did_you_mean
 from crannog.sql.statement import Name
 
@@ -98,7 +98,7 @@ def _check_cascade(at: Reading, entry: Entry) -> None:
         )
 
 
-def _unknown(name: str, known: list[str]) -> CrannogError:
+def _unknown(name: str, known: list[str]) -> QueryError:
     return QueryError(
         "unknown_schema",
         f'schema "{name}" does not exist',

@@ -10,6 +10,7 @@ from crannog.catalog.pins import InputPin, Pin
 from crannog.engine.edit import Edit, TableEdit, lookup_at, no_rest, placed, pointed, target_of
 from crannog.engine.ownership import SQL, kind_of, refuse_made
 from crannog.engine.splice import Splice, splice
+from crannog.engine.temporary import temporary_name
 from crannog.errors import CrannogError, QueryError
 from crannog.names import TableName, quote
 from crannog.sql.references import Reference, References, references
@@ -90,6 +91,13 @@ def _check(run: Run, found: References) -> None:
         )
         raise placed(run, error)
     for reference in found.tables:
+        if _is_temporary(run, reference):
+            error = QueryError(
+                "temporary_in_view",
+                f"a view cannot read {reference.text}, a temporary table of this session",
+                hint="make it a table, or drop it first",
+            )
+            raise pointed(run, _place(run, reference), error)
         if reference.system:
             error = QueryError(
                 "system_table_in_view",
@@ -103,6 +111,11 @@ def _check(run: Run, found: References) -> None:
             hint="load it into a table",
         )
         raise pointed(run, Clause("", start + use.start, start + use.end), error)
+
+
+def _is_temporary(run: Run, reference: Reference) -> bool:
+    name = temporary_name(reference.parts)
+    return name is not None and run.duck.temporary.find(name) is not None
 
 
 def _place(run: Run, reference: Reference) -> Clause:
