@@ -10,6 +10,7 @@ import uuid
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -198,6 +199,12 @@ def write_entry(root: Path, version: int, *actions: Mapping[str, object]) -> Non
     log = root / "_delta_log"
     log.mkdir(parents=True, exist_ok=True)
     info = {"timestamp": int(time.time() * 1000), "operation": "WRITE", "operationParameters": {}}
+    for each in actions:
+        # Of a file that is there, deltalake needs to know how long it is.
+        added = each.get("add")
+        if isinstance(added, dict) and not added["size"]:
+            place = root / unquote(added["path"])
+            added["size"] = place.stat().st_size if place.exists() else 0
     lines = [json.dumps(each) for each in ({"commitInfo": info}, *actions)]
     (log / f"{version:020d}.json").write_text("\n".join(lines) + "\n")
 

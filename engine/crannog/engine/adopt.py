@@ -218,7 +218,7 @@ class _Move:
     def message(self, pin: Pin) -> str:
         """Return the commit's message."""
         said = f"adopt {pin.name} at version {pin.version}"
-        return said if self.wish.url is None else f"{said} of {self.location}"
+        return said if self.wish.url is None else f"{said} of {self.wish.url}"
 
     def warnings(self, pinned: Pin | None, known: Outside) -> list[str]:
         """Return what a person should know."""

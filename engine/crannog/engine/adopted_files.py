@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from crannog.catalog.pins import Pin
 
 _MOST = 256
-_GONE = frozenset({"data_file_missing", "file_not_found", "io_error", "storage_failed"})
+_GONE = frozenset(
+    {"data_file_missing", "file_not_found", "io_error", "object_not_found", "storage_failed"}
+)
 
 
 class AdoptedFiles:
@@ -44,11 +46,12 @@ class AdoptedFiles:
         with self._lock:
             tables = list(reversed(self._tables.values()))
         for folder, pin, files in tables:
-            if folder.uri("") not in message:
+            if folder.uri("").rstrip("/") not in message:
                 continue
             for file in files:
-                if folder.uri(file.path) in message:
-                    return gone(pin, folder.uri(file.path))
+                url = folder.uri(file.path)
+                if url in message or f"no object {file.path!r}" in message:
+                    return gone(pin, url)
         return error
 
 
