@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from crannog.catalog.deletion_vectors import vector_id, vector_of
 from crannog.catalog.pins import JsonObject
-from crannog.catalog.store import ObjectNotFound, Store
+from crannog.catalog.store import ObjectInfo, ObjectNotFound, Store
 from crannog.errors import CrannogError, StorageError, UsageError
 
 LOG = "_delta_log/"
@@ -214,13 +214,12 @@ def _plain(action: JsonObject) -> JsonObject:
     """Give an action of a checkpoint the shape that it has in an entry."""
     plain: JsonObject = {}
     for name, value in action.items():
-        pairs = isinstance(value, list) and value and isinstance(value[0], tuple)
         if name in ("partitionValues", "configuration", "options"):
             plain[name] = dict(cast("list[tuple[str, str]]", value or []))
         elif isinstance(value, Mapping):
             plain[name] = _plain(cast(JsonObject, value))
         elif value is not None:
-            plain[name] = dict(value) if pairs else value
+            plain[name] = value
     return plain
 
 
@@ -233,7 +232,7 @@ def _no_table(store: Store) -> CrannogError:
     return UsageError("not_a_delta_table", f"there is no Delta table at {store.url}", hint=hint)
 
 
-def _first(store: Store) -> Iterator[object]:
+def _first(store: Store) -> Iterator[ObjectInfo]:
     for count, info in enumerate(store.list("")):
         if count == 100:
             return
