@@ -48,9 +48,17 @@ KINDS = [
     ("WITH x AS (SELECT 1) INSERT INTO t FROM x", "insert"),
     ("WITH x AS (SELECT 1) UPDATE t SET a = 1", "update"),
     ("WITH x AS (SELECT 1) DELETE FROM t", "delete"),
-    ("CREATE VIEW v AS SELECT 1", "later"),
+    ("CREATE VIEW v AS SELECT 1", "create_view"),
+    ("ALTER TABLE t ADD COLUMN a INT", "alter_table"),
+    ("ALTER VIEW v RENAME TO w", "alter_table"),
+    ("ALTER SEQUENCE s RENAME TO t", "refused"),
+    ("COMMENT ON TABLE t IS 'x'", "comment"),
+    ("COMMENT ON INDEX i IS 'x'", "refused"),
+    ("DROP VIEW v", "drop_view"),
+    ("CREATE SCHEMA s", "create_schema"),
+    ("SHOW SCHEMAS", "show_tables"),
     ("CREATE MATERIALIZED VIEW v AS SELECT 1", "later"),
-    ("DROP SCHEMA s", "later"),
+    ("DROP SCHEMA s", "drop_schema"),
     ("CREATE BRANCH b", "later"),
     ("REFRESH x", "later"),
     ("EXPLAIN REFRESH x", "later"),
@@ -61,7 +69,8 @@ KINDS = [
     ("PRAGMA version", "refused"),
     ("ATTACH 'x'", "refused"),
     ("CREATE INDEX i ON t(a)", "refused"),
-    ("CREATE TEMP TABLE t (a INT)", "refused"),
+    ("CREATE TEMP TABLE t (a INT)", "create_table"),
+    ("CREATE TEMP VIEW v AS SELECT 1", "later"),
     ("INSTALL httpfs", "refused"),
 ]
 
@@ -122,9 +131,9 @@ def test_an_insert_of_values_that_read_tables_is_not_blind():
         ("INSERT INTO t AS x (SELECT 1)", "(SELECT 1)", ()),
         ("INSERT INTO t ((SELECT 1))", "((SELECT 1))", ()),
         ("INSERT INTO t WITH x AS (SELECT 1) FROM x", "WITH x AS (SELECT 1) FROM x", ()),
-        ("CREATE TABLE t AS SELECT 1 WITH NO DATA", "SELECT 1", ("WITH NO DATA",)),
+        ("CREATE TABLE t AS SELECT 1 WITH NO DATA", "SELECT 1", ()),
         ("CREATE TABLE t AS (SELECT 1) WITH DATA", "(SELECT 1)", ()),
-        ("CREATE OR REPLACE TABLE t AS SELECT 1", "SELECT 1", ("OR REPLACE",)),
+        ("CREATE OR REPLACE TABLE t AS SELECT 1", "SELECT 1", ()),
         ("CREATE TABLE a.t (x INT, y VARCHAR)", "(x INT, y VARCHAR)", ()),
         ("DESCRIBE SELECT 1", "SELECT 1", ()),
         ("SUMMARIZE FROM t", "FROM t", ()),
@@ -194,11 +203,41 @@ def test_the_clauses_of_a_statement_that_writes_are_found(text, clauses):
     assert found == clauses
 
 
+@pytest.mark.parametrize(
+    ("text", "names", "clauses"),
+    [
+        ("ALTER TABLE s.t ADD IF NOT EXISTS a INT", ["a"], "add column,if not exists,definition"),
+        ("ALTER TABLE t ADD COLUMN a STRUCT(b INT, c INT)", ["a"], "add column,definition"),
+        ("ALTER TABLE t DROP COLUMN IF EXISTS a CASCADE", ["a"], "drop column,if exists"),
+        ("ALTER TABLE t ALTER a SET DATA TYPE DECIMAL(9,2)", ["a"], "change type"),
+        ("ALTER TABLE t ALTER a TYPE INT USING f(a, 1)", ["a"], "change type,using"),
+        ("ALTER TABLE t RENAME a TO b", ["a", "b"], "rename column"),
+        ("ALTER TABLE t RENAME TO b", ["b"], "rename to"),
+        ("ALTER TABLE t ALTER COLUMN a SET NOT NULL", ["a"], "set not null"),
+        ("ALTER TABLE t ALTER a DROP NOT NULL", ["a"], "drop not null"),
+        ("ALTER TABLE t ALTER a SET DEFAULT 5", ["a"], "other"),
+        ("ALTER TABLE t ADD PRIMARY KEY (a)", [], "other"),
+        ("ALTER TABLE t DROP a, DROP b", ["a"], "several changes"),
+        ("COMMENT ON COLUMN s.t.c IS 'it''s'", ["c"], "text"),
+        ("COMMENT ON TABLE t IS NULL", [], "text"),
+        ("COMMENT ON TABLE t IS 5", [], ""),
+        ("DROP SCHEMA s CASCADE", [], "cascade"),
+        ("DROP TABLE t sideways", [], "rest"),
+    ],
+)
+def test_the_parts_of_a_statement_that_defines_are_found(text, names, clauses):
+    statement = one(text)
+    assert [name.parts[-1] for name in statement.names] == names
+    assert ",".join(each.name for each in statement.clauses) == clauses
+
+
 def test_flags_of_create_drop_and_explain():
     assert one("CREATE TABLE IF NOT EXISTS t AS SELECT 1").if_not_exists
     assert one("CREATE TABLE t(a, b) AS SELECT 1, 2").columns == ("a", "b")
     assert one("DROP TABLE IF EXISTS a.b").if_exists
-    assert one("DROP TABLE a, b").not_yet == ("DROP of several tables",)
+    assert [name.parts for name in one("DROP TABLE a, b.c").names] == [("b", "c")]
+    assert one("CREATE OR REPLACE TEMP TABLE t (a INT)").temporary
+    assert one("CREATE OR REPLACE TABLE t AS SELECT 1 WITH NO DATA").clause("no data")
     assert one("EXPLAIN ANALYZE SELECT 1").analyze
     assert one("SHOW TABLES FROM raw").target == ("raw",)
     assert one("DESCRIBE TABLE raw.t").target == ("raw", "t")
