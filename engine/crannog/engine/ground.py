@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crannog.engine.project import Project
 
 SEEDS_AND_MODELS = ("model", "seed")
+MADE = ("model", "view", "seed", "snapshot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Ground:
         """Return the project's models without a file where a merge left it without a manifest."""
         found: dict[str, Item] = {}
         for key, entry in self.state.tables.items():
-            if key in keys or entry.kind not in ("model", "view", "seed", "snapshot") or self.lake is None:
+            if key in keys or entry.kind not in MADE or self.lake is None:
                 continue
             pin = self.lake.pin(entry)
             if pin.project == self.project and pin.model is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from crannog.engine.refresh import Decision, Moved
-from crannog.engine.snapshot_steps import Start, complete, start_of, steps, versions
+from crannog.engine.snapshot_steps import Start, Then, complete, start_of, steps, versions
 from crannog.errors import CrannogError, ModelError
 from crannog.names import quote
 from crannog.sql.refresh.reasons import Reason, ReasonCode
@@ -190,13 +190,13 @@ def _to_fold(
         return [], bool(staged)
     lake, tables = ground.lake, ground.state.tables
 
-    def published(key: str) -> Pin | None:
-        return lake.pin(tables[key]) if key in tables else None
+    def here(key: str) -> Pin | None:
+        return staged.get(key) or (lake.pin(tables[key]) if key in tables else None)
 
-    now = versions(node.uses, published)
+    now = versions(node.uses, Then(lake, ground.commit, {}).pin)
     commits = [] if now == start.read else steps(lake, ground.commit, node.uses, start)
-    here = versions(node.uses, lambda key: staged.get(key) or published(key))
-    return commits, here != now and complete(here)
+    ahead = versions(node.uses, here)
+    return commits, ahead != now and complete(ahead)
 
 
 def _start(compiled: Compiled, node: Node) -> Start:

@@ -188,6 +188,8 @@ class Fold:
             raise
         except _NOT_EVALUATED as error:
             if newest:
+                error.file = error.file or self.node.facts.path
+                error.line = error.line or self.model.first_line
                 raise
             said = error.message.splitlines()[0]
             self._left_out.append(f"{self.node.facts.name}: {step} is left out: {said}")
@@ -288,9 +290,9 @@ class Fold:
         key = ", ".join(self.node.facts.key)
         shown = [self.names[at] for at in telling_columns(self.names, key)]
         texts = ", ".join(f"CAST({quote(name)} AS VARCHAR)" for name in shown)
-        order = ", ".join(quote(name) for name in self.node.facts.key)
+        order = ", ".join(quote(name) for name in (*self.node.facts.key, *shown))
         found = self.scratch.fetchall(
-            f"SELECT {texts} FROM ({sql}) ORDER BY {order} LIMIT {SHOWN_ROWS}"
+            f"SELECT {texts} FROM ({sql}) AS d ORDER BY {order} LIMIT {SHOWN_ROWS}"
         )
         lines = [
             ", ".join(
