@@ -78,6 +78,21 @@ def test_a_reload_finds_rows_that_were_moved_into_another_file(load, file, rows,
     assert rows("SELECT a FROM t WHERE b LIKE 'new%'") == [(301,)]
 
 
+def test_a_reload_after_an_update_of_other_rows_finds_its_own(load, file, rows, session):
+    load("t", file("a.csv", "a,b\n1,x\n2,y\n3,z\n"), file("b.csv", "a,b\n1,x\n"))
+    load("t", file("c.csv", "a,b\n4,w\n5,v\n"))
+    session.sql("UPDATE t SET b = 'W' WHERE a = 4")
+    session.sql("DELETE FROM t WHERE a = 5")
+    load("t", file("a.csv", "a,b\n9,new\n"), reload=True)
+    assert rows("FROM t ORDER BY a") == [(1, "x"), (4, "W"), (9, "new")]
+    session.sql("UPDATE t SET b = 'X' WHERE b = 'x'")
+    head = session.head().id
+    with pytest.raises(ConflictError) as raised:
+        load("t", file("b.csv", "a,b\n7,q\n"), reload=True)
+    assert raised.value.message.startswith("1 row of ")
+    assert session.head().id == head
+
+
 def test_a_reload_after_moving_and_widening_finds_the_rows(load, file, rows):
     for i in range(20):
         load("t", file(f"{i}.csv", f"a\n{i}\n"))

@@ -194,17 +194,23 @@ def test_rows_keep_their_types_and_columns_that_older_files_lack(session, tmp_pa
     assert [row[1] is None for row in found] == [True, False, True, True, True, True]
 
 
-def test_a_file_that_cannot_be_read_does_not_stop_an_append(session, monkeypatch):
+def test_a_file_that_cannot_be_read_does_not_stop_an_append(session, tmp_path, monkeypatch):
     monkeypatch.setattr(compact, "TIER_FILES", 3)
-    session.sql("CREATE TABLE t (a INTEGER)")
+    session.sql("CREATE TABLE t (a BIGINT)")
+
+    def append(value: int) -> None:
+        path = tmp_path / f"{value}.csv"
+        path.write_text(f"a\n{value}\n")
+        session.load("t", path)
+
     for i in range(3):
-        session.sql(f"INSERT INTO t VALUES ({i})")
+        append(i)
     lost = Path(session.url) / "main/t" / live(session)[1].path
     kept = lost.read_bytes()
     lost.unlink()
-    session.sql("INSERT INTO t VALUES (3)")
+    append(3)
     assert pin(session).files == 4
     lost.write_bytes(kept)
-    session.sql("INSERT INTO t VALUES (4)")
+    append(4)
     assert outside(session) == [0, 1, 2, 3, 4]
     assert pin(session).files == 2
