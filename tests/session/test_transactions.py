@@ -390,6 +390,26 @@ def test_results_of_a_transaction_outlive_it(session: Session, other: Session) -
     assert data_files(session) == logged_files(session)
 
 
+def test_temporary_tables_go_back_too(session: Session, other: Session) -> None:
+    session.run_script("CREATE TEMP TABLE x AS SELECT 5 AS a; CREATE TEMP TABLE y AS FROM x")
+    session.sql("BEGIN")
+    session.run_script("INSERT INTO x VALUES (6); DROP TABLE y; CREATE TEMP TABLE z AS FROM x")
+    session.sql("INSERT INTO t SELECT a FROM x")
+    session.sql("UPDATE t SET a = t.a + 10 FROM z WHERE t.a = z.a")
+    assert column(session, "t") == [1, 15, 16]
+    session.sql("ROLLBACK")
+    assert (column(session, "t"), column(session, "x"), column(session, "y")) == ([1], [5], [5])
+    assert refused(session, "FROM z").code == "unknown_table"
+    with session.transaction():
+        session.run_script("INSERT INTO x VALUES (6); INSERT INTO t SELECT a FROM x")
+    assert (column(other, "t"), column(session, "x")) == ([1, 5, 6], [5, 6])
+    session.sql("BEGIN")
+    session.run_script("INSERT INTO x VALUES (7); INSERT INTO t SELECT 7")
+    other.sql("INSERT INTO t VALUES (8)")
+    assert refused(session, "COMMIT").code == "transaction_conflict"
+    assert column(session, "x") == [5, 6]
+
+
 def test_a_script_ends_what_it_opens(session: Session, other: Session) -> None:
     with pytest.raises(QueryError) as caught:
         session.run_script("BEGIN; INSERT INTO t VALUES (2)")

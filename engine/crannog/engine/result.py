@@ -35,6 +35,7 @@ class Outcome:
         commit: the new commit, or None where nothing changed.
         pending: it is done in an open transaction, and not committed yet.
         returned: the rows of RETURNING.
+        temporary: it was done to a temporary table, of which no commit knows.
     """
 
     statement: str
@@ -43,6 +44,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     pending: bool = False
     returned: Result | None = None
+    temporary: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON object of `sql --json`."""
@@ -59,6 +61,8 @@ class Outcome:
         rows = "" if self.rows is None else f", {self.rows:,} row{'' if self.rows == 1 else 's'}"
         if self.pending:
             return f"{self.statement}{rows}, not committed yet"
+        if self.temporary:
+            return f"{self.statement}{rows}, in this session only"
         return f"{self.statement}{rows}, commit {self.commit[:7] if self.commit else 'none'}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ class Running:
         if kind in READS:
             return answer(run, self.reading())
         if is_temporary(run):
-            return run_temporary(run, self.reading())
+            return replace(run_temporary(run, self.reading()), temporary=True)
         self._check_write(run)
         from crannog.engine.edit import commit
         from crannog.engine.writes import CREATES, WRITES
@@ -125,7 +126,7 @@ class Running:
         if run.statement.kind in READS:
             return transaction.answer(run)
         if is_temporary(run):
-            return run_temporary(run, transaction.reading())
+            return replace(run_temporary(run, transaction.reading()), temporary=True)
         self._check_write(run)
         if transaction.read_only:
             raise refusal(

@@ -220,8 +220,7 @@ class _Printer:
             self._output.remark(outcome.statement)
             return
         if outcome.commit is None:
-            done = "not committed yet" if outcome.pending else "nothing changed"
-            self._output.remark(f"{outcome.statement}{rows}  {done}")
+            self._output.remark(f"{outcome.statement}{rows}  {_uncommitted(outcome)}")
             return
         parents = self._session.lake.commit(outcome.commit).parents
         old = parents[0][:7] if parents else "(new)"
@@ -240,3 +239,10 @@ class _Printer:
     def _write(self, result: Result) -> int:
         storage = self._session.settings.storage
         return write_result(result, self._kind, self._target, storage, self._output)
+
+
+def _uncommitted(outcome: Outcome) -> str:
+    """Say why a statement made no commit."""
+    if outcome.temporary:
+        return "in this session only"
+    return "not committed yet" if outcome.pending else "nothing changed"

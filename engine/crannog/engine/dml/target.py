@@ -16,7 +16,7 @@ from crannog.engine.read import select_files
 from crannog.engine.splice import Splice, SplicedText
 from crannog.engine.write import write_files
 from crannog.errors import CrannogError, QueryError, UsageError
-from crannog.names import TableName, quote
+from crannog.names import TableName, literal, quote
 from crannog.sql.statements import StatementKind
 from crannog.sql.tokens import code_tokens
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from crannog.engine.result import Result
     from crannog.engine.scratch import Scratch
     from crannog.sql.tokens import Token
+    from crannog.types import Column
 
 _TOUCHED = TableName("main", "@touched")
 _CLEANED = frozenset({StatementKind.DELETE, StatementKind.TRUNCATE})
@@ -94,7 +95,11 @@ class Target:
             for token, number in _counted(self.run)
             if not any(start <= token.start < end for start, end in inside)
         ]
-        return self.lookup.prepare(self.run, [*pieces, *numbers])
+        text = self.lookup.prepare(self.run, [*pieces, *numbers])
+        if self.lookup.temporary:
+            # Temporary tables go before those of main, and it is known only now that there are any.
+            self.lookup.scratch.search("main")
+        return text
 
     def params(self, text: SplicedText) -> Parameters | None:
         """Return those parameters that a text uses."""
@@ -188,14 +193,34 @@ class Target:
         places = f"(SELECT {PLACE} FROM {self.touched} WHERE {chosen}) AS p"
         return [f"SELECT {self.listed} FROM ({live}) AS t ANTI JOIN {places} USING ({PLACE})"]
 
-    def write(self, selects: Sequence[str]) -> tuple[DataFile, ...]:
-        """Write rows as new files of the table."""
+    @property
+    def checked(self) -> str:
+        """The columns as a select list that fails where one must not be NULL."""
+        return ", ".join(not_null(self.pin.name, column) for column in self.pin.columns)
+
+    def write(
+        self, selects: Sequence[str], text: SplicedText | None = None
+    ) -> tuple[DataFile, ...]:
+        """Write rows as new files of the table.
+
+        Args:
+            text: what of the user's lies in the selects.
+        """
         if not selects:
             return ()
         assert self.pin.location is not None
         select = " UNION ALL ".join(selects)
-        scratch, lake = self.lookup.scratch, self.at.lake
-        return tuple(write_files(scratch, lake, select, self.pin.location, self.pin.columns))
+        return tuple(
+            write_files(
+                self.lookup.scratch,
+                self.at.lake,
+                select,
+                self.pin.location,
+                self.pin.columns,
+                None if text is None else self.params(text),
+                place=None if text is None else text.place(select, self.run.file),
+            )
+        )
 
     def edit(
         self,
@@ -218,6 +243,16 @@ class Target:
         if isinstance(error, QueryError):
             error = told(self.run, self.table, self.pin.columns, error)
         return self.lookup.explained(error)
+
+
+def not_null(table: str, column: Column, value: str | None = None) -> str:
+    """Return a column of a select list that fails where it is NULL and must not be."""
+    name = quote(column.name)
+    value = value or name
+    if not column.nullable:
+        message = literal(f"column {name} of {table} is NOT NULL")
+        value = f"coalesce({value}, error({message}))"
+    return f"{value} AS {name}"
 
 
 @contextmanager
