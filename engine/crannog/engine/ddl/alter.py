@@ -36,7 +36,7 @@ def alter_columns(run: Run, at: Reading) -> Edit:
             QueryError("table_is_rejects", f"{pin.name} holds the rejected lines of another table"),
         )
     found = altered(run, pin)
-    if found.columns == pin.columns:
+    if found.columns == pin.columns and not found.rewrites:
         return Edit("ALTER TABLE")
     _check_key(run, pin, found)
     with_rows = pin.files > 0
