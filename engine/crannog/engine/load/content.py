@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from crannog.engine.load.fit import Fit
+from crannog.engine.fit import Fit
 from crannog.engine.load.spool import Spool, Spooled
 from crannog.engine.scratch import Scratch
 

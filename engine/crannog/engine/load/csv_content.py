@@ -9,9 +9,9 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from crannog.engine.fit import text_fit
 from crannog.engine.load.content import Desk, FileColumn, Fitted, Place, RejectLog
 from crannog.engine.load.csv_sniff import Sniffed, sniff
-from crannog.engine.load.fit import text_fit
 from crannog.engine.load.recode import blank_lines, without_lines
 from crannog.engine.load.records import Dialect, Record, records, shown
 from crannog.engine.load.spool import Spooled, file_literal

@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
+from crannog.engine.fit import Formats, storable
 from crannog.engine.load.content import Desk
-from crannog.engine.load.fit import Formats, storable
 from crannog.engine.load.records import Dialect, records
 from crannog.engine.load.spool import Spooled, file_literal
 from crannog.errors import CrannogError

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from crannog.engine.load.content import Desk, FileColumn, Fitted, Place, RejectLog, misfits
-from crannog.engine.load.detect import json_layout
-from crannog.engine.load.fit import (
+from crannog.engine.fit import (
     TIMED,
     WHOLE_IN_DOUBLE,
     Fit,
@@ -19,6 +17,8 @@ from crannog.engine.load.fit import (
     typed_fit,
     with_texts,
 )
+from crannog.engine.load.content import Desk, FileColumn, Fitted, Place, RejectLog, misfits
+from crannog.engine.load.detect import json_layout
 from crannog.engine.load.records import shown
 from crannog.engine.load.spool import Spooled, file_literal
 from crannog.engine.scratch import Scratch

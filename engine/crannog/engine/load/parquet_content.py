@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from crannog.engine.fit import storable, typed_fit
 from crannog.engine.load.content import Desk, FileColumn, Fitted, Place, RejectLog
-from crannog.engine.load.fit import storable, typed_fit
 from crannog.engine.load.spool import Spooled, file_literal
 from crannog.errors import CrannogError
 from crannog.names import quote

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from crannog.engine.fit import Fit
 from crannog.engine.load.content import Content
-from crannog.engine.load.fit import Fit
 from crannog.engine.load.options import ORIGIN_FILE, ORIGIN_LINE, RESCUED, LoadOptions
 from crannog.engine.load.schema import Schema
 from crannog.engine.load.spool import file_literal

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crannog.catalog.delta_log import DataFile
 from crannog.catalog.locations import new_location
-from crannog.engine.load.fit import typed_fit
+from crannog.engine.fit import typed_fit
 from crannog.engine.load.schema import Schema, Stored
 from crannog.engine.ownership import refuse_owned
 from crannog.engine.read import select_files
