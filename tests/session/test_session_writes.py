@@ -7,52 +7,13 @@ from decimal import Decimal
 
 import polars
 import pytest
-from lakes import Wrapped
+from meddling import Race
 
-from crannog.catalog import open_store
-from crannog.catalog.store import Store
-from crannog.engine import Outcome, Result, Session, connect
-from crannog.engine.handles import Handles
+from crannog.engine import Outcome, Session
 from crannog.errors import ConflictError, CrannogError, QueryError, UsageError
 
 Rows = Callable[..., list[tuple[object, ...]]]
 Run = Callable[..., Outcome]
-
-
-class Meddling(Wrapped):
-    """Let somebody else commit just before our first swap."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self.meddle: Callable[[], object] | None = None
-
-    def swap(self, key: str, data: bytes, token: str | None) -> bool:
-        meddle, self.meddle = self.meddle, None
-        if meddle is not None:
-            meddle()
-        return self.store.swap(key, data, token)
-
-
-class Race:
-    """Hold two sessions: when `mine` publishes, `theirs` has published first."""
-
-    def __init__(self, url: str) -> None:
-        self.theirs = connect(url, user="bob")
-        handles = Handles(self.theirs.settings, "ann")
-        self.store = Meddling(open_store(url))
-        handles._store = self.store
-        self.mine = Session(self.theirs.settings, user="ann", handles=handles)
-
-    def run(self, mine: str, theirs: str) -> Outcome:
-        self.store.meddle = lambda: self.theirs.sql(theirs)
-        done = self.mine.sql(mine)
-        assert isinstance(done, Outcome)
-        return done
-
-    def rows(self, text: str) -> list[tuple[object, ...]]:
-        found = self.theirs.sql(text)
-        assert isinstance(found, Result)
-        return found.fetchall()
 
 
 @pytest.fixture
@@ -60,10 +21,8 @@ def race(session: Session, lake_url: str, run: Run) -> Iterator[Race]:
     """Start a race on a table t of one row, and another one."""
     run("CREATE TABLE t AS SELECT 1 AS a")
     run("CREATE TABLE other AS SELECT 10 AS a")
-    made = Race(lake_url)
-    yield made
-    made.theirs.close()
-    made.mine._handles.close()
+    with Race(lake_url) as made:
+        yield made
 
 
 def refused(session: Session, text: str) -> CrannogError:

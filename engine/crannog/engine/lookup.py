@@ -78,11 +78,13 @@ class Lookup:
             replaced = list(pieces)
             spans = [span for span in find(text, tokens) if not _inside(span, replaced)]
             travels = [self._travel(span, run.params, text) for span in spans]
-            travels += [self._changes(call, run.params, text) for call in find_calls(text, tokens)]
+            calls = [call for call in find_calls(text, tokens) if not _inside(call, replaced)]
+            travels += [self._changes(call, run.params, text) for call in calls]
             names = self._renamed(tokens, spans)
             names = [each for each in names if not _inside(each, replaced)]
             spliced = splice(text, [*replaced, *travels, *names])
-            self._provide(candidates(tokens), spliced.text)
+            left = [token for token in tokens if not _inside(token, replaced)]
+            self._provide(candidates(left), spliced.text)
         except CrannogError as error:
             if error.source == text and error.line is not None:
                 place = offset + offset_of(text, error.line, error.column or 1)
@@ -329,7 +331,7 @@ def _after(tokens: Sequence[Token], at: int) -> str:
     return token.name if token.is_name else ""
 
 
-def _inside(part: AtSpan | Splice, pieces: Sequence[Splice]) -> bool:
+def _inside(part: AtSpan | Splice | Token, pieces: Sequence[Splice]) -> bool:
     """Say whether a part of a text goes with a piece that is replaced."""
     return any(each.start <= part.start < each.end for each in pieces)
 

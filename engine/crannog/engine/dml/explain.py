@@ -6,21 +6,21 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from crannog.engine.dml.assigned import assignments
+from crannog.engine.dml.pieces import tokens_in
 from crannog.engine.edit import placed
 from crannog.engine.splice import offset_of
 from crannog.errors import QueryError
 from crannog.names import TableName, did_you_mean, quote
-from crannog.sql.tokens import closing
 from crannog.types import Column
 
 if TYPE_CHECKING:
     from crannog.engine.reading import Run
-    from crannog.sql.tokens import Token
 
 _NOT_NULL = re.compile(r'NOT NULL constraint failed: (?:"(?:[^"]|"")*"|[^.]+)\.(.+)')
 _NO_COLUMN = re.compile(r'(?:Referenced update column (.+?) not found|.* with name "(.+?)")')
 _COUNT = re.compile(r"has \d+ columns but \d+ values|did not match column count")
-_MERGE_ERROR = re.compile(r"Merge error condition ([A-Z ]+)(?:: (.+))?")
+_MERGE_ERROR = re.compile(r"Merge error condition (.+?)(?:: (.+))?$")
 _UNPLACED = frozenset({"syntax_error", "binder_error", "unknown_column", "wrong_column_count"})
 BAD_VALUE = frozenset({"conversion_error", "out_of_range", "invalid_input"})
 
@@ -52,36 +52,12 @@ def told(run: Run, table: TableName, columns: Sequence[Column], error: QueryErro
 
 def _name_column(run: Run, columns: Sequence[Column], error: QueryError) -> None:
     """Say which column the value was for, if it stands behind SET."""
+    setting = run.statement.clause("set")
+    found = assignments(tokens_in(run.statement, setting)) if setting is not None else None
     known = {column.name.lower(): column for column in columns}
     at = offset_of(run.script, error.line or 1, error.column or 1) - run.statement.start
-    for name, start, end in assigned(run.statement.tokens):
-        column = known.get(name.lower())
-        if start <= at < end and column is not None:
+    for each in found or ():
+        column = known.get(each.name.lower())
+        if each.start <= at < each.end and column is not None:
             error.message = f"column {quote(column.name)} ({column.type}): {error.message}"
             return
-
-
-def assigned(tokens: Sequence[Token]) -> list[tuple[str, int, int]]:
-    """Return the columns of `name = value` behind SET, and where each value lies."""
-    found = []
-    at, setting = 0, False
-    while at < len(tokens):
-        token = tokens[at]
-        if token.word == "set":
-            setting = True
-        starts = setting and (token.word == "set" or token.text == ",")
-        if starts and at + 2 < len(tokens) and tokens[at + 2].text == "=":
-            end = _value_end(tokens, at + 3)
-            found.append((tokens[at + 1].name, tokens[at + 2].end, tokens[end - 1].end))
-            at = end
-            continue
-        at = closing(tokens, at) + 1 if token.text == "(" else at + 1
-    return found
-
-
-def _value_end(tokens: Sequence[Token], at: int) -> int:
-    while at < len(tokens) and tokens[at].text != ",":
-        if tokens[at].word in ("where", "from", "returning"):
-            break
-        at = closing(tokens, at) + 1 if tokens[at].text in ("(", "[", "{") else at + 1
-    return min(at, len(tokens))

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crannog.engine.dml.pieces import into, verb_start
-from crannog.engine.dml.target import Target, opened
+from crannog.engine.dml.target import Target, not_null, opened
 from crannog.engine.edit import Edit, TableEdit, placed, pointed, target_of
 from crannog.engine.splice import Splice, SplicedText
 from crannog.engine.write import write_files
 from crannog.errors import QueryError
-from crannog.names import TableName, did_you_mean, literal, quote
+from crannog.names import TableName, did_you_mean, quote
 from crannog.types import Column
 
 if TYPE_CHECKING:
@@ -183,13 +183,10 @@ def _query_rows(
 def _all_columns(pin: Pin, targets: Sequence[Column], select: str) -> str:
     """Give every column of the table a value: NULL where the INSERT has none."""
     given = {column.name for column in targets}
-    parts = []
-    for column in pin.columns:
-        value = quote(column.name) if column.name in given else f"NULL::{column.type}"
-        if not column.nullable:
-            message = f"column {quote(column.name)} of {pin.name} is NOT NULL"
-            value = f"coalesce({value}, error({literal(message)}))"
-        parts.append(f"{value} AS {quote(column.name)}")
+    parts = [
+        not_null(pin.name, column, None if column.name in given else f"NULL::{column.type}")
+        for column in pin.columns
+    ]
     return f"SELECT {', '.join(parts)} FROM (\n{select}\n)"
 
 

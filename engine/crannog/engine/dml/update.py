@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crannog.engine.dml.assigned import new_rows
 from crannog.engine.dml.pieces import (
     PLACE,
     PRUNED,
@@ -21,10 +22,14 @@ from crannog.sql.settled import settled
 from crannog.types import Column
 
 if TYPE_CHECKING:
+    from crannog.catalog.delta_log import DataFile
     from crannog.engine.dml.target import Target
     from crannog.engine.edit import Edit
     from crannog.engine.reading import Reading, Run
+    from crannog.engine.splice import SplicedText
 
+# DuckDB keeps what an UPDATE changes in memory: more rows than this are written as a query.
+MANY = 200_000
 _CHANGED = "crannog changed"
 _HIDDEN = (
     Column(FILE_COLUMN, "VARCHAR", "VARCHAR"),
@@ -41,10 +46,7 @@ def update(run: Run, at: Reading) -> Edit:
         native = target.text([into(statement, target.rows_sql)])
         target.check(native)
         if joined is None and where is None:
-            target.fill()
-            count, returned = target.change(native)
-            adds = target.write([f"FROM {target.rows_sql}"] if target.live else ())
-            return target.edit(count, adds, None if target.live else (), returned)
+            return _everything(target, native)
         chosen = [statement.clause("with"), joined, where]
         spans = [tokens_in(statement, each) for each in chosen if each is not None]
         if joined is not None and not all(map(settled, spans)):
@@ -52,15 +54,49 @@ def update(run: Run, at: Reading) -> Edit:
         pieces = select_places(statement, target.places_sql, joined, where)
         alone = select_places(statement, aliased(statement, PRUNED), joined, where)
         target.find(target.text(pieces), target.text(alone).text)
-        target.fill_affected()
-        if joined is None:
-            native = target.text([into(statement, target.rows_sql), *without(statement, where)])
-        count, returned = target.change(native)
         affected = target.affected()
+        count = sum(affected.values())
+        if joined is None:
+            adds = _streamed(target, target.untouched(affected), count)
+            if adds:
+                return target.edit(count, adds, list(affected))
+            native = target.text([into(statement, target.rows_sql), *without(statement, where)])
+        target.fill_affected()
+        count, returned = target.change(native)
         if not affected:
             return target.edit(0, (), (), returned)
         adds = target.write([*target.untouched(affected), f"FROM {target.rows_sql}"])
         return target.edit(count, adds, list(affected), returned)
+
+
+def _everything(target: Target, native: SplicedText) -> Edit:
+    """Update all rows."""
+    adds = _streamed(target, None, target.pin.rows)
+    if adds:
+        return target.edit(target.pin.rows, adds, None)
+    target.fill()
+    count, returned = target.change(native)
+    adds = target.write([f"FROM {target.rows_sql}"] if target.live else ())
+    return target.edit(count, adds, None if target.live else (), returned)
+
+
+def _streamed(target: Target, rest: list[str] | None, count: int) -> tuple[DataFile, ...]:
+    """Write many rows as a query gives them; nothing where the statement itself is to run.
+
+    Args:
+        rest: what stays of the affected files; None where all rows are updated.
+    """
+    setting = target.run.statement.clause("set")
+    if setting is None or count <= MANY or target.run.statement.clause("returning") is not None:
+        return ()
+    if rest is None:
+        target.see()
+    pieces = new_rows(target, setting, everything=rest is None)
+    if pieces is None:
+        return ()
+    text = target.text(pieces)
+    whole = f"SELECT {target.checked} FROM (\n{text.text}\n)"
+    return target.write([*(rest or []), whole], text)
 
 
 def _on_all_rows(target: Target) -> Edit:
