@@ -190,3 +190,16 @@ def test_memory_that_runs_out_is_told_with_what_helps(tmp_path):
             scratch.fetchall("SELECT list(i ORDER BY hash(i)) FROM range(20_000_000) t(i)")
         assert raised.value.code == "out_of_memory"
         assert "memory" in str(raised.value.hint)
+
+
+def test_a_lake_may_lie_in_a_folder_that_reads_as_a_pattern(tmp_path):
+    from crannog.engine import connect
+
+    for name in ("a?b", "axb", "[x]", "x", "*"):
+        with connect(tmp_path / name) as session:
+            session.sql(f"CREATE TABLE t AS SELECT '{name}' AS name")
+            session.sql(f"INSERT INTO t VALUES ('{name} too')")
+            session.sql("DELETE FROM t WHERE name NOT LIKE '% too'")
+    for name in ("a?b", "axb", "[x]", "x", "*"):
+        with connect(tmp_path / name) as session:
+            assert session.sql("FROM t").fetchall() == [(f"{name} too",)]

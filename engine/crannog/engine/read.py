@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,8 @@ def select_files(
     if lake.store.local:
         written = {file.schema for file in found}
         kept = [] if written == {schema_digest(kept)} else kept
-    source = _source(urls, kept, named=bool(partitioned) or positions, numbered=positions)
+    paths = [unglobbed(url) for url in urls] if lake.store.local else urls
+    source = _source(paths, kept, named=bool(partitioned) or positions, numbered=positions)
     listed = [
         f"{restored(column, f'{_side(column, pin)}.{quote(column.name)}')} AS {quote(column.name)}"
         for column in shown
@@ -89,6 +91,11 @@ def _source(urls: Sequence[str], columns: Sequence[Column], *, named: bool, numb
     if numbered:
         options += ", file_row_number = true"
     return f"read_parquet([{listed}]{options})"
+
+
+def unglobbed(path: str) -> str:
+    """Return a path that DuckDB takes for that one file, whatever characters it has."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def _partitions(urls: Sequence[str], files: Sequence[DataFile], columns: Sequence[Column]) -> str:

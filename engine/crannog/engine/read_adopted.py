@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from crannog.catalog.adopted import deleted_key
+from crannog.engine.read import unglobbed
 from crannog.names import literal, quote
 from crannog.types import Column, ListOf, MapOf, Scalar, StructOf, Type, parse_type
 
@@ -105,11 +105,6 @@ def _key(column: Column) -> str:
     if isinstance(column.source, int):
         return str(column.source)
     return literal(column.name if column.source is None else column.source)
-
-
-def unglobbed(path: str) -> str:
-    """Return a path that DuckDB takes for that one file, whatever characters it has."""
-    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def partition_values(pin: Pin, files: Sequence[DataFile]) -> str:
