@@ -205,6 +205,7 @@ class Session:
         """
         from crannog.engine.adopt import Wish, adopt
 
+        self._running.refuse_inside()
         place = None if url is None else str(url)
         return adopt(self, table, Wish(place, refresh, follow, version))
 
