@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import catalog, models, start_up, tpch
+from benchmarks import catalog, commits, models, start_up, tpch
 from benchmarks.measure import machine
 
 PARTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
@@ -16,6 +16,9 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "history": catalog.run_history,
     "tables": catalog.run_tables,
     "noop": models.run,
+    "commits": commits.run,
+    "update": commits.run_update,
+    "small": commits.run_small,
 }
 
 
@@ -26,6 +29,7 @@ def main() -> None:
     parser.add_argument("--commits", type=int, default=10_000, help="the longest history")
     parser.add_argument("--tables", type=int, default=10_000, help="tables of one state")
     parser.add_argument("--models", type=int, default=1_000, help="models of the no-op build")
+    parser.add_argument("--small", type=int, default=1_000, help="small commits of one table")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"unknown part {unknown.pop()!r}")
