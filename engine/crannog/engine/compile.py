@@ -17,7 +17,7 @@ from crannog.engine.inputs import Past, spliced, through_views
 from crannog.engine.last import Last, last_of, why_changed
 from crannog.engine.manifest import variable_texts
 from crannog.engine.outline import Outline, meaning_of
-from crannog.engine.seeds import seed_error, seed_query
+from crannog.engine.seeds import check_seed_key, seed_error, seed_query
 from crannog.engine.semantics import SEMANTICS, SETTINGS
 from crannog.errors import CrannogError, ModelError, QueryError
 from crannog.names import TableName, did_you_mean
@@ -185,12 +185,13 @@ class Compiled:
             return _with(node, meaning, text_changed=changed)
         from crannog.engine.write import columns_of
 
-        select = seed_query(node.facts, node.file.absolute)
         try:
             with self.duck().scratch() as scratch:
+                select = seed_query(scratch, node.facts, node.file.absolute)
                 columns = columns_of(scratch, select, warn=self._warner(node.facts))
         except QueryError as error:
             raise seed_error(node.facts, node.file.absolute, error) from None
+        check_seed_key(node.facts, node.file.absolute, columns)
         unfit = why_changed(self, node) if last is not None else None
         return _with(node, meaning, columns, unfit)
 

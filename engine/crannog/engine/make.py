@@ -289,8 +289,8 @@ class Maker:
     def _write_seed(
         self, scratch: Scratch, node: Node, location: str, columns: Sequence[Column]
     ) -> list[DataFile]:
-        select = seed_query(node.facts, node.file.absolute)
         try:
+            select = seed_query(scratch, node.facts, node.file.absolute)
             return write_files(scratch, self.lake, select, location, columns)
         except QueryError as error:
             raise seed_error(node.facts, node.file.absolute, error) from None

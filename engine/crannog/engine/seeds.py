@@ -6,17 +6,30 @@ import csv
 import gzip
 import hashlib
 import re
-from collections.abc import Mapping
-from typing import TextIO
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from crannog.engine.facts import Facts, SourceFile
+from crannog.engine.seed_types import (
+    SeedTypes,
+    csv_query,
+    line_in_json,
+    line_in_rows,
+    misfit,
+    other_query,
+)
 from crannog.engine.sources import TomlReader
 from crannog.engine.toml_places import Places, parse
 from crannog.errors import CrannogError, ModelError
-from crannog.names import did_you_mean, literal, quote
+from crannog.names import did_you_mean, literal
+
+if TYPE_CHECKING:
+    from crannog.engine.scratch import Scratch
+    from crannog.types import Column
 
 _KEYS = ("types", "description", "owner", "key", "tags", "tests", "warn")
-_NO_SUCH_TYPED = re.compile(r'COLUMN_TYPES error: Columns with names: (".+") do not exist')
 _LINE = re.compile(r"\bLine: (\d+)")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _CSV = (
@@ -65,28 +78,58 @@ def lonely_toml(files: Mapping[str, SourceFile]) -> list[ModelError]:
     ]
 
 
-def seed_query(facts: Facts, absolute: str) -> str:
+def seed_query(scratch: Scratch, facts: Facts, absolute: str) -> str:
     """Return the SELECT that reads a seed; CSV files have a header, and all rows are looked at."""
     ending = _ending(facts.path)
+    call = partial(_call, ending, absolute)
+    if not facts.types:
+        return f"SELECT * FROM {call({})}"
+    if ending in ("csv", "tsv"):
+        return csv_query(_types(facts, absolute), scratch, call)
+    return other_query(_types(facts, absolute), scratch, call, json=ending != "parquet")
+
+
+def _call(ending: str, absolute: str, types: Mapping[str, str]) -> str:
     path = literal(_no_glob(absolute))
+    given = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in types.items())
     if ending in ("csv", "tsv"):
         delimiter = literal(_delimiter(absolute, "\t" if ending == "tsv" else ","))
-        options = f"delim = {delimiter}, {_CSV}"
-        if facts.types:
-            pairs = ", ".join(f"{literal(n)}: {literal(t)}" for n, t in facts.types.items())
-            options += f", types = {{{pairs}}}"
-        return f"SELECT * FROM read_csv({path}, {options})"
-    call = f"read_json({path}, sample_size = -1)"
+        typed = f", types = {{{given}}}" if types else ""
+        return f"read_csv({path}, delim = {delimiter}, {_CSV}{typed})"
     if ending == "parquet":
-        call = f"read_parquet({path})"
-    if not facts.types:
-        return f"SELECT * FROM {call}"
-    casts = ", ".join(f"CAST({quote(n)} AS {t}) AS {quote(n)}" for n, t in facts.types.items())
-    return f"SELECT * REPLACE ({casts}) FROM {call}"
+        return f"read_parquet({path})"
+    typed = f", columns = {{{given}}}" if types else ""
+    return f"read_json({path}, sample_size = -1{typed})"
+
+
+def check_seed_key(facts: Facts, absolute: str, columns: Sequence[Column]) -> None:
+    """Refuse a key that names no column of a seed."""
+    if facts.key:
+        _types(facts, absolute).check_key(columns)
+
+
+def _types(facts: Facts, absolute: str) -> SeedTypes:
+    return SeedTypes(facts, Path(f"{_stem(absolute)}.toml"), f"{_stem(facts.path)}.toml")
 
 
 def seed_error(facts: Facts, absolute: str, error: CrannogError) -> ModelError:
     """Say of a seed that could not be read in which file and line."""
+    if isinstance(error, ModelError):
+        return error
+    wrong = misfit(error)
+    if wrong is not None:
+        column, value = wrong
+        kinds = {name.lower(): kind for name, kind in facts.types.items()}
+        kind = kinds.get(column.lower(), "of another type")
+        return ModelError(
+            "bad_seed",
+            f'column "{column}" is {kind}, and {value!r} does not fit',
+            hint=f"mend the value, or give the column another type in {_stem(facts.path)}.toml",
+            file=facts.path,
+            line=_line_of(facts, absolute, column, value) or 1,
+        )
+    if error.code in ("type_not_storable", "hugeint_overflow", "value_not_storable"):
+        return ModelError(error.code, error.message, hint=error.hint, file=facts.path, line=1)
     said = f"{error.message}\n{error.hint or ''}"
     found = _LINE.search(said)
     line = int(found[1]) if found else None
@@ -103,10 +146,25 @@ def seed_error(facts: Facts, absolute: str, error: CrannogError) -> ModelError:
     )
 
 
+def _line_of(facts: Facts, absolute: str, column: str, value: str) -> int | None:
+    """Find a value in a file of text."""
+    ending = _ending(facts.path)
+    try:
+        if ending in ("csv", "tsv"):
+            with _open(absolute) as stream:
+                return line_in_rows(
+                    csv.reader(stream, delimiter=_delimiter(absolute, ",")), column, value
+                )
+        if ending != "parquet":
+            with _open(absolute) as stream:
+                return line_in_json(stream.read(), column, value)
+    except (OSError, csv.Error, UnicodeDecodeError):
+        return None
+    return None
+
+
 def _in_a_sentence(cause: str) -> str:
     """Return what DuckDB says as the second half of a sentence."""
-    if found := _NO_SUCH_TYPED.search(cause):
-        return f"[types] names {found[1]}, which it does not have"
     return cause if cause[:2].isupper() else f"{cause[:1].lower()}{cause[1:]}"
 
 

@@ -183,7 +183,7 @@ class Fold:
         """Fold one version; one that can't be, and is past already, is left out."""
         try:
             self._evaluate(step)
-            self._check_key(step)
+            self._check_key()
         except Interrupted:
             raise
         except _NOT_EVALUATED as error:
@@ -281,7 +281,7 @@ class Fold:
             listed.append(f"CAST({value} AS {column.stored}) AS {quote(column.name)}")
         return ", ".join(listed)
 
-    def _check_key(self, step: Step) -> None:
+    def _check_key(self) -> None:
         """Refuse a version in which a key is there more than once."""
         sql = repeated(self._version, self.node.facts.key)
         count = cast(int, self.scratch.fetchall(f"SELECT count(*) FROM ({sql})")[0][0])
