@@ -133,6 +133,32 @@ def test_rows_that_moved_into_other_files_are_found(session, file):
     assert bag(session) == outside(session) == Counter([(1, "x"), (2, "y"), (5, "v")])
 
 
+def test_removed_rows_return_as_often_as_they_were_there(session):
+    session.sql("CREATE TABLE t AS FROM (VALUES (1, 'x'), (1, 'x'), (1, 'x'), (2, 'y'), (3, 'z'))")
+    deleted = session.sql("DELETE FROM t WHERE col0 = 1").commit
+    session.sql("UPDATE t SET col1 = 'Y' WHERE col0 = 2")
+    session.revert(deleted)
+    assert bag(session) == outside(session) == Counter({(1, "x"): 3, (2, "Y"): 1, (3, "z"): 1})
+
+
+def test_what_is_undone_already_is_not_undone_again(session):
+    session.sql("CREATE TABLE t AS FROM range(5)")
+    deleted = session.sql("DELETE FROM t WHERE range = 1").commit
+    emptied = session.sql("TRUNCATE t").commit
+    session.revert(emptied)
+    assert "it is undone already in main.t" in conflict(session, emptied).message
+    session.revert(deleted)
+    assert "it is undone already in main.t" in conflict(session, deleted).message
+    assert bag(session) == outside(session) == Counter([(i,) for i in range(5)])
+
+
+def test_a_load_whose_file_was_replaced_is_a_conflict_though_equal_rows_are_there(session, file):
+    loaded = session.load("t", file("a.csv", "a\n1\n")).commit
+    session.load("t", file("b.csv", "a\n1\n"), mode="replace")
+    error = conflict(session, loaded)
+    assert "a.csv' into main.t was undone or replaced since" in error.message
+
+
 def test_rows_of_every_type_are_told_apart(session):
     session.sql(
         "CREATE TABLE t (d DOUBLE, l FLOAT[], s STRUCT(a DOUBLE, b VARCHAR), m MAP(VARCHAR, "
