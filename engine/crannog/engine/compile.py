@@ -147,6 +147,7 @@ class Compiled:
         uses = self.outline.uses(key)
         self._check_built(facts, uses)
         inputs = through_views(uses, self.view_inputs)
+        self._check_views(facts, uses, inputs)
         node = Node(
             facts=facts,
             file=self.ground.files[facts.path],
@@ -243,18 +244,39 @@ class Compiled:
         for key in uses:
             if key in self.nodes or key in self.ground.state.tables:
                 continue
-            model = self.outline.texts.model(facts.path)
-            meant = meaning_of(self.outline.names[facts.table_key])
-            found = self.outline.texts.references(facts.path).tables
-            at = next(each for each in found if meant(each.parts) == key)
-            raise model.source.error(
-                model.sql,
-                at.start,
-                at.end,
-                code="not_built",
-                message=f"{self.outline.facts[key].name} was not built yet",
-                hint=f"build +{facts.name}, which takes what it needs along",
+            raise self._at_reference(
+                facts,
+                key,
+                "not_built",
+                f"{self.outline.facts[key].name} was not built yet",
+                f"build +{facts.name}, which takes what it needs along",
             )
+
+    def _check_views(self, facts: Facts, uses: tuple[str, ...], inputs: tuple[str, ...]) -> None:
+        """Refuse a model that reads a view of a table that is no longer there."""
+        gone = {key for key in inputs if key not in self.nodes} - self.ground.state.tables.keys()
+        for key in uses if gone else ():
+            below = gone & set(through_views((key,), self.view_inputs))
+            if below:
+                raise self._at_reference(
+                    facts,
+                    key,
+                    "broken_view",
+                    f"view {self.table(key)} cannot be read: {min(below)} does not exist",
+                    "create the view again, or what it reads",
+                )
+
+    def _at_reference(
+        self, facts: Facts, key: str, code: str, message: str, hint: str
+    ) -> CrannogError:
+        """Return an error at the place where a model names a table."""
+        model = self.outline.texts.model(facts.path)
+        meant = meaning_of(self.outline.names[facts.table_key])
+        found = self.outline.texts.references(facts.path).tables
+        at = next(each for each in found if meant(each.parts) == key)
+        return model.source.error(
+            model.sql, at.start, at.end, code=code, message=message, hint=hint
+        )
 
     def is_view(self, key: str) -> bool:
         """Whether a table is a view."""
