@@ -331,7 +331,7 @@ def _after(tokens: Sequence[Token], at: int) -> str:
     return token.name if token.is_name else ""
 
 
-def _inside(part: AtSpan | Splice | Token, pieces: Sequence[Splice]) -> bool:
+def _inside(part: AtSpan | ChangesCall | Splice | Token, pieces: Sequence[Splice]) -> bool:
     """Say whether a part of a text goes with a piece that is replaced."""
     return any(each.start <= part.start < each.end for each in pieces)
 
