@@ -479,6 +479,17 @@ def test_times_are_those_of_commits_in_microseconds(people):
     assert found.astimezone(UTC) == time
 
 
+def test_many_builds_leave_few_files(people):
+    for number in range(12):
+        people.sql(f"UPDATE raw.people SET name = 'n{number}' WHERE id = 1")
+        people.sql(f"INSERT INTO raw.people VALUES ({number + 10}, 'x')")
+        people.built()
+    [(files, rows)] = people.sql("SELECT files, rows FROM crannog.tables WHERE name = 'history'")
+    assert rows == 26
+    assert files < 16
+    assert len({row[:2] for row in history(people)}) == 26
+
+
 @pytest.mark.parametrize("lake_url", ["s3"], indirect=True)
 def test_snapshots_work_on_s3(people):
     people.built()

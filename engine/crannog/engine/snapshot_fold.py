@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from crannog.catalog.commit import time_text
 from crannog.engine.casts import cast_query
 from crannog.engine.checks import SHOWN_ROWS, telling_columns
+from crannog.engine.compact import due
 from crannog.engine.compile import prepared
 from crannog.engine.inputs import Past, spliced
 from crannog.engine.read import FILE_COLUMN, select_files
@@ -359,17 +360,23 @@ class Fold:
         return adds
 
     def _touched(self, base: Sequence[DataFile]) -> tuple[DataFile, ...]:
-        """Return the files to write again: those with a closing row; all where a type widens."""
+        """Return the files to write again: those with a closing row; all where a type widens.
+
+        Where a version is written anyway, small files that many builds left are merged in it.
+        """
         old = {column.name.lower(): column.stored for column in self.base.columns}
         if any(old.get(c.name.lower(), c.stored) != c.stored for c in self.columns):
             return tuple(base)
         file = quote(FILE_COLUMN)
         rows = self.scratch.fetchall(
             f"SELECT DISTINCT {file} FROM {self._rows} "
-            f"WHERE {file} IS NOT NULL AND {VALID_TO} IS NOT NULL"
+            f"WHERE {file} IS NULL OR {VALID_TO} IS NOT NULL"
         )
-        urls = {str(url) for (url,) in rows}
-        return tuple(each for each in base if self._url(each) in urls)
+        if not rows or not base:
+            return ()
+        urls = {url for (url,) in rows}
+        small = {each.logged_path for each in due(self.lake, self.base)}
+        return tuple(e for e in base if self._url(e) in urls or e.logged_path in small)
 
     def _url(self, file: DataFile) -> str:
         return self.lake.store.uri(f"{self.base.location}/{file.path}")

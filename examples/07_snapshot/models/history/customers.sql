@@ -1,0 +1,5 @@
+-- Every version of every customer.
+-- model:
+-- kind = "snapshot"
+-- key = ["id"]
+SELECT id, name, city FROM raw.customers
