@@ -14,7 +14,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import pyarrow
 from deltalake import DeltaTable, write_deltalake
@@ -261,8 +260,7 @@ def run_small(folder: Path, options: argparse.Namespace) -> None:
 
 
 def grown(lake: Path, count: int, merging: bool | None) -> float:
-    limit = compact.TIER_FILES if merging else 10**9
-    with mock.patch.object(compact, "TIER_FILES", limit), connect(lake) as session:
+    with merged(16 if merging else 10**9), connect(lake) as session:
         session.sql("CREATE TABLE t (n INTEGER, name VARCHAR)")
         began = time.perf_counter()
         if merging is None:
@@ -271,6 +269,16 @@ def grown(lake: Path, count: int, merging: bool | None) -> float:
             for number in range(count):
                 session.sql(f"INSERT INTO t VALUES ({number}, 'row {number}')")
         return time.perf_counter() - began
+
+
+@contextlib.contextmanager
+def merged(files: int) -> Iterator[None]:
+    """Let so many small files be merged, as long as this lasts."""
+    usual, compact.TIER_FILES = compact.TIER_FILES, files
+    try:
+        yield
+    finally:
+        compact.TIER_FILES = usual
 
 
 def read(lake: Path) -> object:
