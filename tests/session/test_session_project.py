@@ -77,7 +77,14 @@ def test_system_tables_tell_of_models_and_runs(project: Session) -> None:
 
 @pytest.mark.parametrize("name", ["ref", "staging.v", "marts.m"])
 def test_what_a_build_made_is_changed_by_no_statement(project: Session, name: str) -> None:
-    for text in (f"INSERT INTO {name} VALUES (1)", f"DROP TABLE {name}"):
+    for text in (
+        f"INSERT INTO {name} VALUES (1)",
+        f"UPDATE {name} SET x = 1",
+        f"DELETE FROM {name}",
+        f"TRUNCATE {name}",
+        f"MERGE INTO {name} AS t USING (SELECT 1) ON true WHEN MATCHED THEN DELETE",
+        f"DROP TABLE {name}",
+    ):
         with pytest.raises(UsageError) as caught:
             project.sql(text)
         assert caught.value.code == "table_is_a_model"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from crannog.engine.dml.assigned import assignments
 from crannog.engine.dml.pieces import tokens_in
-from crannog.engine.edit import placed
+from crannog.engine.edit import placed, pointed
 from crannog.engine.splice import offset_of
 from crannog.errors import QueryError
 from crannog.names import TableName, did_you_mean, quote
+from crannog.sql.statements import Clause
 from crannog.types import Column
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def told(run: Run, table: TableName, columns: Sequence[Column], error: QueryErro
         error.code = "unknown_column"
         error.message = f"column {quote(name)} does not exist in {table}"
         error.hint = did_you_mean(name, [each.name for each in columns])
+        return _at_assigned(run, name, error)
     if _COUNT.search(error.message):
         error.code = "wrong_column_count"
     raised = _MERGE_ERROR.match(error.message)
@@ -48,6 +50,15 @@ def told(run: Run, table: TableName, columns: Sequence[Column], error: QueryErro
     if error.line is None and (error.code in _UNPLACED or missing is not None):
         return placed(run, error)
     return error
+
+
+def _at_assigned(run: Run, name: str, error: QueryError) -> QueryError:
+    """Point at the name behind SET, or in the list of columns, that means no column."""
+    start = run.statement.target_end or 0
+    for token in run.statement.tokens:
+        if token.start >= start and token.is_name and token.name.lower() == name.lower():
+            return pointed(run, Clause("column", token.start, token.end), error)
+    return placed(run, error)
 
 
 def _name_column(run: Run, columns: Sequence[Column], error: QueryError) -> None:
