@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import deltalake
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crannog.engine import Session, compact, connect
-from crannog.errors import ConflictError, UsageError
+from crannog.errors import ConflictError, CrannogError, UsageError
 
 Row = tuple[object, ...]
 
@@ -397,6 +398,67 @@ def test_views_and_schemas_go_and_return(session):
     assert dict(session.lake.state(session.head()).schemas) == {}
     session.revert(session.head().id)
     assert dict(session.lake.state(session.head()).schemas) == {"s": "s"}
+
+
+def test_a_transaction_is_undone_in_all_its_tables(session):
+    session.sql("CREATE TABLE t AS SELECT 1 AS a")
+    session.sql("CREATE TABLE gone AS SELECT 1 AS a")
+    with session.transaction() as made:
+        session.sql("INSERT INTO t VALUES (2)")
+        session.sql("UPDATE t SET a = a + 10")
+        session.sql("CREATE TABLE new AS FROM t")
+        session.sql("DROP TABLE gone")
+    session.sql("INSERT INTO t VALUES (3)")
+    session.revert(made.commit)
+    assert bag(session) == outside(session) == Counter([(1,), (3,)])
+    assert set(session.lake.state(session.head()).tables) == {"main.t", "main.gone"}
+    session.sql("BEGIN")
+    with pytest.raises(CrannogError, match="transaction"):
+        session.revert(made.commit)
+    session.sql("ROLLBACK")
+
+
+def test_one_table_that_cannot_go_back_keeps_all_as_they_are(session):
+    session.sql("CREATE TABLE t AS SELECT 1 AS a")
+    session.sql("CREATE TABLE u AS SELECT 1 AS a")
+    with session.transaction() as made:
+        session.sql("INSERT INTO t VALUES (2)")
+        session.sql("INSERT INTO u VALUES (2)")
+    session.sql("DELETE FROM u WHERE a = 2")
+    error = conflict(session, made.commit)
+    assert error.result["conflicts"] == ["main.u"]
+    assert bag(session) == Counter([(1,), (2,)])
+
+
+def test_an_adopted_table_goes_back_to_the_version_that_was_pinned(session, tmp_path):
+    place = str(tmp_path / "theirs")
+    deltalake.write_deltalake(place, pyarrow.table({"a": [1]}))
+    adopted = session.adopt("x", place).commit
+    deltalake.write_deltalake(place, pyarrow.table({"a": [2]}), mode="append")
+    refreshed = session.adopt("x", refresh=True).commit
+    session.revert(refreshed)
+    assert bag(session, "FROM x") == Counter([(1,)])
+    deltalake.write_deltalake(place, pyarrow.table({"a": [3]}), mode="append")
+    session.adopt("x", refresh=True)
+    assert "adopt" in (conflict(session, refreshed).hint or "")
+    conflict(session, adopted)
+    session.sql("DROP TABLE x")
+    session.revert(session.head().id)
+    assert bag(session, "FROM x") == Counter([(1,), (2,), (3,)])
+
+
+@pytest.mark.parametrize("lake_url", ["s3"], indirect=True)
+def test_rows_are_found_and_files_merged_on_s3(session, file, monkeypatch):
+    monkeypatch.setattr(compact, "TIER_FILES", 3)
+    paths = [file(f"{i}.csv", f"a,b\n{i},x\n{i % 2},y\n") for i in range(5)]
+    made = [session.load("t", path).commit for path in paths]
+    assert files(session) < 5
+    session.sql("UPDATE t SET b = 'z' WHERE a = 4")
+    session.revert(made[1])
+    left = [(0, "x"), (2, "x"), (3, "x"), (4, "z"), (0, "y"), (0, "y"), (0, "y"), (1, "y")]
+    assert bag(session) == Counter(left)
+    session.load("t", file("2.csv", "a,b\n20,w\n"), reload=True)
+    assert bag(session) == Counter(left) - Counter([(2, "x"), (0, "y")]) + Counter([(20, "w")])
 
 
 def test_reverting_loses_no_race(session, tmp_path):
