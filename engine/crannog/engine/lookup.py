@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _AT_SCHEMA = "@at"
 _NO_SCHEMA = "does not exist because schema"
+_NO_TABLE = re.compile(r'Table with name ("[^"]*") does not exist')
 _VERSION = "write a number, as AT (VERSION => 3)"
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UBIGINT"})
 
@@ -341,6 +343,9 @@ def _broken(view: TableName, error: QueryError) -> QueryError:
     message = error.message
     if error.code == "broken_view":
         return error
+    gone = _NO_TABLE.match(message)
+    if gone is not None:
+        message = f"table {gone[1]} does not exist"
     return QueryError(
         "broken_view",
         f"view {view} cannot be read: {message}",

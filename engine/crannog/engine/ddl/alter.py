@@ -164,6 +164,10 @@ def _explained(
     return error if error.line else placed(run, error)
 
 
+def _rows(count: object) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
+
+
 def _check_no_null(run: Run, at: Reading, pin: Pin, column: str) -> None:
     rows = select_files(at.lake, pin, duck=run.duck)
     with run.duck.scratch() as scratch:
@@ -175,7 +179,7 @@ def _check_no_null(run: Run, at: Reading, pin: Pin, column: str) -> None:
             run.statement.names[0],
             QueryError(
                 "not_null",
-                f"column {quote(column)} of {pin.name} is NULL in {missing} rows",
-                hint="fill or delete these rows first",
+                f"column {quote(column)} of {pin.name} is NULL in {_rows(missing)}",
+                hint="fill or delete them first",
             ),
         )

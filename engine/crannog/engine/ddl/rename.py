@@ -94,13 +94,13 @@ def _refused(run: Run, action: Clause | None) -> QueryError:
         message = f"{word} takes one change a statement"
         hint = "write one ALTER for each, in BEGIN ... COMMIT to make one commit of them"
         return pointed(run, action, QueryError("not_supported", message, hint=hint))
-    said = " ".join(run.statement.text[action.start : action.end].split()[:3]).upper()
+    said = " ".join(run.statement.text[action.start : action.end].split()[:4])
     return pointed(
         run,
         action,
         QueryError(
             "not_supported",
-            f"{word} with {said} cannot be run on a lake",
+            f"{word} ... {said} cannot be run on a lake",
             hint="columns are added, dropped, renamed, retyped, set NOT NULL; RENAME TO renames",
         ),
     )
