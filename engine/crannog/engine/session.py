@@ -219,6 +219,7 @@ class Session:
         *select: str,
         exclude: Sequence[str] = (),
         full: bool = False,
+        forget_history: bool = False,
         prune: bool = False,
         listener: Listener | None = None,
     ) -> Plan:
@@ -231,6 +232,7 @@ class Session:
             self.settings,
             Selection.of(select, exclude),
             full=full,
+            forget_history=forget_history,
             prune=prune,
             listener=listener or ignore,
         )
