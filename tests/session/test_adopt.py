@@ -418,3 +418,37 @@ def test_no_secret_comes_into_the_lake(s3: Any, session: Session, tmp_path: Path
     kept = b"".join(path.read_bytes() for path in (tmp_path / "lake").rglob("*") if path.is_file())
     assert s3.options["secret_access_key"].encode() not in kept
     assert json.dumps(url).encode() in kept
+
+
+def test_diff_tells_hidden_rows_and_columns_that_are_others(
+    session: Session, tmp_path: Path
+) -> None:
+    root = tmp_path / "t"
+
+    def meta(physical: str) -> dict[str, object]:
+        spelled = {"delta.columnMapping.physicalName": physical, "delta.columnMapping.id": 1}
+        field = d.field("k", "integer", metadata=spelled)
+        return d.metadata(field, configuration={"delta.columnMapping.mode": "name"}, id="a" * 32)
+
+    table = pa.table({name: pa.array(range(start, start + 3), pa.int32())
+                      for name, start in (("c1", 0), ("c2", 10))})  # fmt: skip
+    d.write_data(root, "a.parquet", table)
+    stats, vector = {"numRecords": 3}, d.inline_vector([1])
+    d.write_entry(root, 0, d.protocol("columnMapping", "deletionVectors"), meta("c1"),
+                  d.add("a.parquet", stats=stats))  # fmt: skip
+    d.write_entry(root, 1, d.remove("a.parquet"), d.add("a.parquet", stats=stats, vector=vector))
+    d.write_entry(root, 2, meta("c2"))
+    for version in (0, 1, 2):
+        session.adopt("t", root, version=version)
+    changed = session.sql("SELECT change_type, k FROM table_changes('t', 0, 2)")
+    assert isinstance(changed, Result)
+    assert sorted(changed.fetchall())[:4] == [
+        ("delete", 0),
+        ("delete", 1),
+        ("delete", 2),
+        ("insert", 0),
+    ]
+    [diff] = session.diff("main~2", "main~1").to_dict()["tables"]
+    assert (diff["rows_added"], diff["rows_removed"]) == (0, 1)
+    [diff] = session.diff("main~1", "main").to_dict()["tables"]
+    assert (diff["rows_added"], diff["rows_removed"]) == (2, 2)

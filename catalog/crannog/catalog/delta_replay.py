@@ -15,6 +15,7 @@ from crannog.catalog.draft import DraftPin
 from crannog.catalog.objects import Objects
 from crannog.catalog.pins import EntryRef, JsonObject, Pin
 from crannog.errors import StorageError
+from crannog.types import Column
 
 MOST_ENTRIES = 20
 _CACHED_FILES = 200_000
@@ -221,12 +222,18 @@ def _difference(objects: Objects, old: Pin, new: Pin) -> Change | None:
 
 def same_spelling(old: Pin, new: Pin) -> bool:
     """Say whether a file of both pins has the same rows in both: columns found under one name."""
+    if (old.adopted and old.adopted.table) != (new.adopted and new.adopted.table):
+        return False
     before = {column.name: column for column in old.columns}
     return all(
-        (before[column.name].source, before[column.name].stored) == (column.source, column.stored)
+        _spelled(before[column.name]) == _spelled(column)
         for column in new.columns
         if column.name in before and before[column.name].type == column.type
     )
+
+
+def _spelled(column: Column) -> tuple[str | int, str]:
+    return column.name if column.source is None else column.source, column.stored
 
 
 def _loud(version: int, uuid: str, entry: LogEntry) -> VersionChange:

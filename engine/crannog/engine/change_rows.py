@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crannog.catalog.delta_log import changes_between
+from crannog.catalog.delta_replay import same_spelling
 from crannog.engine.read import select_files
 from crannog.names import quote
 from crannog.types import widen
@@ -145,8 +146,10 @@ def differing_files(lake: Lake, old: Pin | None, new: Pin | None) -> FileChange:
 
     Files that a version only moves rows between are none of them.
     """
-    if old is not None and new is not None and _next_to(old, new):
-        change = changes_between(lake, old, new)
+    if old is not None and new is not None:
+        if not same_spelling(old, new):
+            return FileChange(lake.files(new), lake.files(old))
+        change = changes_between(lake, old, new) if _next_to(old, new) else None
         if change is not None:
             return FileChange(change.adds, change.removes)
     before = {_identity(old, file): file for file in lake.files(old)} if old is not None else {}
