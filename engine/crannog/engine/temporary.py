@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Mapping
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from crannog.engine.splice import Splice, splice
 from crannog.names import literal, quote
@@ -13,11 +13,17 @@ from crannog.sql.tokens import code_tokens
 
 if TYPE_CHECKING:
     from crannog.engine.duck import Duck
-    from crannog.engine.result import Result
     from crannog.engine.scratch import Scratch
 
 SCHEMA = "temp"
 _SAVED = "@saved "
+
+
+class Kept(Protocol):
+    """A result, which can keep its rows before what it reads changes."""
+
+    def secure(self) -> None:
+        """Keep the rows."""
 
 
 class Temporary:
@@ -35,9 +41,7 @@ class Temporary:
         self._saved: dict[str, str | None] | None = None
         self._owner: object = None
         self._count = 0
-        self._results: weakref.WeakKeyDictionary[Result, frozenset[str]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._results: weakref.WeakKeyDictionary[Kept, frozenset[str]] = weakref.WeakKeyDictionary()
 
     @property
     def names(self) -> list[str]:
@@ -52,7 +56,7 @@ class Temporary:
         """Return the SQL that names a table where it lies; it need not be there yet."""
         return f"{quote(self._opened().name)}.main.{quote(name)}"
 
-    def hand_out(self, result: Result, names: Iterable[str]) -> None:
+    def hand_out(self, result: Kept, names: Iterable[str]) -> None:
         """Remember a result that reads tables: it is to show them as they are now."""
         read = frozenset(name.lower() for name in names)
         if read:
