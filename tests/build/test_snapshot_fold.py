@@ -1,5 +1,6 @@
 """Whenever it was built, a snapshot is what a plain fold over every commit gives."""
 
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from crannog.catalog.lake import Lake
 from crannog.catalog.stores import open_store
 from crannog.engine import connect
-from crannog.errors import QueryError, TestsFailed
+from crannog.errors import CrannogError, QueryError, TestsFailed
 
 TEXTS = (
     "SELECT id, k, v FROM raw.a",
@@ -34,6 +35,9 @@ MOVES = st.lists(
             st.sampled_from("ab"),
             st.lists(ROW, max_size=4, unique_by=lambda row: row[0]),
         ),
+        st.tuples(st.just("update"), st.sampled_from("ab"), st.lists(ROW, min_size=1, max_size=1)),
+        st.tuples(st.just("delete"), st.sampled_from("ab"), st.lists(ROW, min_size=1, max_size=1)),
+        st.tuples(st.just("revert"), st.none(), st.just([])),
         st.tuples(st.just("build"), st.none(), st.just([])),
     ),
     min_size=3,
@@ -64,6 +68,14 @@ def test_a_snapshot_is_the_fold_of_every_commit(text, moves):
                 elif kind == "replace":
                     session.sql(f"DROP TABLE raw.{table}")
                     replace(session, table, rows)
+                elif kind == "update":
+                    [(id, k, v)] = rows
+                    change = f"k = {spelled(k)}, v = {spelled(v)} WHERE id = {id}"
+                    session.sql(f"UPDATE raw.{table} SET {change}")
+                elif kind == "delete":
+                    session.sql(f"DELETE FROM raw.{table} WHERE id = {rows[0][0]}")
+                elif kind == "revert":
+                    revert(session)
                 else:
                     build_and_compare(root, session, text)
             build_and_compare(root, session, text)
@@ -74,6 +86,14 @@ def test_a_snapshot_is_the_fold_of_every_commit(text, moves):
 def replace(session, table, rows):
     session.sql(f"CREATE TABLE raw.{table} (id INTEGER, k VARCHAR, v BIGINT)")
     insert(session, table, rows)
+
+
+def revert(session):
+    with suppress(CrannogError):
+        session.revert("main")
+    there = {name for (name,) in session.sql("SELECT name FROM crannog.tables").fetchall()}
+    for table in {"a", "b"} - there:
+        replace(session, table, [])
 
 
 def insert(session, table, rows):
