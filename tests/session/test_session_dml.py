@@ -370,3 +370,20 @@ def test_an_update_of_more_than_fits_into_memory_spills(lake_url: str) -> None:
         found = small.sql("SELECT count(*), count(DISTINCT a) FROM t")
         assert isinstance(found, Result)
         assert found.fetchall() == [(1_500_000, 1_500_000)]
+
+
+@pytest.mark.parametrize("lake_url", ["s3"], indirect=True)
+def test_statements_change_rows_on_s3(parts: None, run: Run, rows: Rows, files: Files) -> None:
+    before = files()
+    assert run("UPDATE raw.t SET s = 'x' WHERE id = 3").rows == 1
+    assert run("DELETE FROM raw.t WHERE id >= 18").rows == 2
+    merged = run(
+        "MERGE INTO raw.t USING (SELECT unnest([0, 99]) AS id) AS s USING (id) "
+        "WHEN MATCHED THEN UPDATE SET s = 'm' WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id) "
+        "RETURNING merge_action"
+    )
+    assert merged.rows == 2
+    assert len(before & files()) == 7
+    assert rows("SELECT s, count(*) FROM raw.t WHERE s IN ('x', 'm') GROUP BY s ORDER BY s") == [
+        ("m", 1), ("x", 1),
+    ]  # fmt: skip
