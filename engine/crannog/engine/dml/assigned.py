@@ -43,28 +43,52 @@ def assignments(tokens: Sequence[Token]) -> list[Assigned] | None:
 def new_rows(target: Target, setting: Clause, *, everything: bool) -> list[Splice] | None:
     """Make a query of the rows as an UPDATE leaves them; None where it is not that simple."""
     statement = target.run.statement
+    joined = statement.clause("from")
+    start, end = statement.target_start or 0, len(statement.text)
+    if joined is None:
+        some = "" if everything else f" SEMI JOIN {target.touched} USING ({PLACE})"
+        values = _values(target, setting, head_end(statement), f"{some} SELECT ")
+        if values is None:
+            return None
+        pieces = [Splice(verb_start(statement), start, "FROM "), into(statement, target.places_sql)]
+        return [*pieces, *values.pieces, Splice(values.end, end, values.ending)]
+    # One of the rows that a row joins is taken, as UPDATE itself does.
+    opening = f"SELECT DISTINCT ON ({PLACE}) {PLACE}, "
+    values = _values(target, setting, verb_start(statement), opening)
+    if values is None:
+        return None
+    named = f" AS {_name(target)}" if statement.clause("alias") is not None else ""
+    source = f" FROM {target.places_sql}{named}, "
+    pieces = [*values.pieces, Splice(values.end, joined.start, f"{values.ending}{source}")]
+    where = statement.clause("where")
+    if where is None:
+        return [*pieces, Splice(joined.end, end, "")]
+    return [*pieces, Splice(joined.end, where.start, " WHERE "), Splice(where.end, end, "")]
+
+
+class _Values(NamedTuple):
+    """Hold the select list of the new rows: its pieces, where they end, and what comes there."""
+
+    pieces: list[Splice]
+    end: int
+    ending: str
+
+
+def _values(target: Target, setting: Clause, at: int, before: str) -> _Values | None:
+    statement = target.run.statement
     set_columns = assignments(tokens_in(statement, setting))
     known = {column.name.lower(): column for column in target.pin.columns}
     if set_columns is None or any(each.name.lower() not in known for each in set_columns):
         return None
-    some = "" if everything else f" SEMI JOIN {target.touched} USING ({PLACE})"
-    pieces = [
-        Splice(verb_start(statement), statement.target_start or 0, "FROM "),
-        into(statement, target.places_sql),
-    ]
-    at, before = head_end(statement), f"{some} SELECT "
+    pieces: list[Splice] = []
     for each in set_columns:
         column = known.pop(each.name.lower())
-        value = statement.text[each.start : each.end]
         pieces.append(Splice(at, each.start, f"{before}CAST(("))
-        if value.lower() == "default":
+        if statement.text[each.start : each.end].lower() == "default":
             pieces.append(Splice(each.start, each.end, "NULL"))
         at, before = each.end, f") AS {column.type}) AS {quote(column.name)}, "
-    source = _name(target)
-    kept = ", ".join(f"{source}.{quote(column.name)}" for column in known.values())
-    ending = f"{before}{kept}" if kept else before.removesuffix(", ")
-    pieces.append(Splice(at, len(statement.text), ending))
-    return pieces
+    kept = ", ".join(f"{_name(target)}.{quote(column.name)}" for column in known.values())
+    return _Values(pieces, at, f"{before}{kept}" if kept else before.removesuffix(", "))
 
 
 def _name(target: Target) -> str:

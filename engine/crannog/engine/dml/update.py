@@ -56,10 +56,10 @@ def update(run: Run, at: Reading) -> Edit:
         target.find(target.text(pieces), target.text(alone).text)
         affected = target.affected()
         count = sum(affected.values())
+        adds = _streamed(target, target.untouched(affected), count)
+        if adds:
+            return target.edit(count, adds, list(affected))
         if joined is None:
-            adds = _streamed(target, target.untouched(affected), count)
-            if adds:
-                return target.edit(count, adds, list(affected))
             native = target.text([into(statement, target.rows_sql), *without(statement, where)])
         target.fill_affected()
         count, returned = target.change(native)
