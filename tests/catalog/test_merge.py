@@ -181,3 +181,46 @@ def test_the_common_ancestor_is_the_newest_that_both_contain(
         assert lake.contains(a, id) == (id in past_a)
     for commit in past_a.values():
         assert all(lake.commit(parent).time < commit.time for parent in commit.parents)
+
+
+def test_a_dropped_table_does_not_return_from_a_branch_where_it_went_another_way(
+    lake: Lake,
+) -> None:
+    """Other readers have seen the version that main dropped: its number is taken for good."""
+    append(lake, "raw.a")
+    pin = lake.pin(lake.state(lake.head("main").commit).tables["raw.a"])
+    commit_views(lake, {"raw.a": None})
+    lake.create_branch("dev", lake.head("main").commit)
+
+    def back(branch: str) -> None:
+        lake.publish(
+            branch, lambda *_: Changes({"raw.a": pin}), author="ann", message="m", cause="revert"
+        )
+        append(lake, "raw.a", branch)
+
+    back("dev")
+    back("main")
+    append(lake, "raw.a", "dev")
+    commit_views(lake, {"raw.a": None})
+    before = lake.head("main")
+    with pytest.raises(ConflictError) as caught:
+        lake.merge("dev", "main", "ann")
+    assert caught.value.code == "table_diverged"
+    assert lake.head("main") == before
+
+
+def test_a_dropped_table_returns_from_a_branch_that_went_on_from_it(lake: Lake) -> None:
+    append(lake, "raw.a")
+    lake.create_branch("dev", lake.head("main").commit)
+    pin = lake.pin(lake.state(lake.head("main").commit).tables["raw.a"])
+    commit_views(lake, {"raw.a": None})
+    lake.merge("main", "dev", "ann")
+    lake.publish(
+        "dev", lambda *_: Changes({"raw.a": pin}), author="ann", message="m", cause="revert"
+    )
+    append(lake, "raw.a", "dev")
+    append(lake, "raw.a", "dev")
+    lake.merge("dev", "main", "ann")
+    append(lake, "raw.a")
+    assert version(lake, "raw.a") == 3
+    assert DeltaTable(lake.store.uri("raw/a")).version() == 3

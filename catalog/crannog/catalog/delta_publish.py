@@ -42,6 +42,23 @@ def ensure_published(objects: Objects, pin: Pin) -> None:
         objects.remember(f"put:{pin.location}", (pending[-1][0], pending[0][0]))
 
 
+def is_one_line(objects: Objects, one: Pin, other: Pin) -> bool:
+    """Say whether one of two versions of a table is the other, or came before it."""
+    pins = [pin for pin in (one, other) if pin.entry is not None]
+    if len(pins) < 2:
+        return True
+    older, newer = sorted(pins, key=lambda pin: pin.version or 0)
+    assert older.entry is not None
+    assert newer.entry is not None
+    assert newer.location is not None
+    version: int = newer.entry.version
+    uuid: str | None = newer.entry.uuid
+    while uuid is not None and version > older.entry.version:
+        parent = entry_names(objects.store.get(staged_key(newer.location, version, uuid)))[1]
+        version, uuid = version - 1, parent
+    return uuid == older.entry.uuid
+
+
 def checkpoint_if_due(objects: Objects, pin: Pin) -> bool:
     """Let deltalake write a checkpoint every 20 versions; one that fails is left for the next."""
     assert pin.location is not None

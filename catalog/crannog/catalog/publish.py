@@ -15,7 +15,7 @@ from typing import Literal
 from crannog.catalog import history, refs
 from crannog.catalog.commit import Commit, Head, TableChange, skips_after, time_text
 from crannog.catalog.delta_log import checkpoint_if_due, ensure_published, published_key
-from crannog.catalog.delta_publish import foreign_write
+from crannog.catalog.delta_publish import foreign_write, is_one_line
 from crannog.catalog.locations import forget_places
 from crannog.catalog.objects import Objects, commit_key
 from crannog.catalog.pins import Pin
@@ -250,11 +250,35 @@ def _first_version(objects: Objects, attempt: _Attempt, key: str, pin: Pin) -> i
         old = objects.pin(before)
         if before.version is None or not _has_log(old):
             return None
+        if pin.version is not None and pin.version <= before.version and pin.uuid != before.uuid:
+            raise _diverged(old, pin)
         ensure_published(objects, old)
         return before.version + 1
-    # One that was dropped and returns is published already.
-    returns = any(stone.id == pin.id for stone in attempt.state.dropped.values())
-    return None if returns else 0
+    stones = attempt.state.dropped.values()
+    stone = next((each for each in stones if each.id == pin.id), None)
+    return 0 if stone is None else _version_after(objects, stone, pin)
+
+
+def _version_after(objects: Objects, stone: Tombstone, pin: Pin) -> int | None:
+    """Return the first version that one which was dropped adds when it returns; None: none."""
+    parent = objects.commit(objects.commit(stone.commit).parents[0])
+    tables = objects.state(parent).tables.values()
+    last = next((objects.pin(each) for each in tables if each.id == pin.id), None)
+    if last is None or last.version is None or pin.version is None or not _has_log(last):
+        return None
+    if not is_one_line(objects, last, pin):
+        raise _diverged(last, pin)
+    ensure_published(objects, last)
+    return last.version + 1 if pin.version > last.version else None
+
+
+def _diverged(last: Pin, pin: Pin) -> ConflictError:
+    return ConflictError(
+        "table_diverged",
+        f"{pin.name} was at version {last.version} here, which the one that would take its place "
+        "does not go on from",
+        hint=f"copy that one: CREATE TABLE ... AS SELECT * FROM {pin.name}, under another name",
+    )
 
 
 def _commit(objects: Objects, attempt: _Attempt, origin: Origin) -> Commit:
