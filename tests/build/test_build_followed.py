@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import delta_tables as d
@@ -176,9 +177,37 @@ def test_another_table_at_the_same_place_is_built_anew(work, events, ask):
     assert work.rows("m") == [(7, "z"), (8, "z")]
 
 
-def test_compaction_by_the_other_tool_loses_and_doubles_no_row(work, events):
+def test_compaction_by_the_other_tool_loses_and_doubles_no_row(work, events, ask):
     append(events, 3)
     append(events, 4)
     DeltaTable(events).optimize.compact()
     work.built()
     assert work.rows("m") == [(1, "a b"), (2, "c"), (3, "a b"), (4, "a b")]
+
+
+def test_compaction_of_what_was_read_before_is_no_change(work, events, ask):
+    append(events, 3)
+    work.built()
+    DeltaTable(events).optimize.compact()
+    assert ask.of(work.plan(), "main.m").because == "raw.events v1 -> v2 (no rows): no row changed"
+    append(events, 4)
+    found = ask.of(work.plan(), "main.m")
+    assert (found.action, found.inputs[0].rows_added) == ("append", 1)
+    work.built()
+    assert work.rows("m") == [(1, "a b"), (2, "c"), (3, "a b"), (4, "a b")]
+
+
+def test_columns_that_get_a_mapping_to_their_own_names_are_the_same(work, events, ask):
+    [meta] = [
+        json.loads(line)["metaData"]
+        for line in (events / "_delta_log" / f"{0:020d}.json").read_text().splitlines()
+        if "metaData" in line
+    ]
+    schema = json.loads(meta["schemaString"])
+    for number, each in enumerate(schema["fields"], 1):
+        spelled = {"delta.columnMapping.physicalName": each["name"]}
+        each["metadata"] = spelled | {"delta.columnMapping.id": number}
+    meta["schemaString"] = json.dumps(schema)
+    meta["configuration"] = {"delta.columnMapping.mode": "name"}
+    d.write_entry(events, 1, d.protocol(reader=2, writer=5), {"metaData": meta})
+    assert ask.of(work.plan(), "main.m").because == "raw.events v0 -> v1 (no rows): no row changed"

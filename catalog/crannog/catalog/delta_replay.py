@@ -8,17 +8,22 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.delta_entry import DataFile, LogEntry, read_entry, staged_key
 from crannog.catalog.draft import DraftPin
+from crannog.catalog.folders import folder_of
 from crannog.catalog.objects import Objects
 from crannog.catalog.pins import EntryRef, JsonObject, Pin
 from crannog.errors import StorageError
 from crannog.types import Column
 
+if TYPE_CHECKING:
+    from crannog.catalog.delta_snapshot import Identity
+
 MOST_ENTRIES = 20
 _CACHED_FILES = 200_000
+_MOST_FOREIGN_ENTRIES = 100
 
 Files = tuple[DataFile, ...]
 
@@ -213,11 +218,41 @@ def _difference(objects: Objects, old: Pin, new: Pin) -> Change | None:
     """Compare the files of two versions of another tool's table, whose log may be gone by now."""
     if not same_spelling(old, new):
         return None
-    before = {file.identity: file for file in live_files(objects, old)}
-    after = {file.identity: file for file in live_files(objects, new)}
-    adds = tuple(file for key, file in after.items() if key not in before)
-    removes = tuple(file for key, file in before.items() if key not in after)
+    before = {(file.path, file.vector): file for file in live_files(objects, old)}
+    after = {(file.path, file.vector): file for file in live_files(objects, new)}
+    came, went = after.keys() - before.keys(), before.keys() - after.keys()
+    if came and went:
+        came, went = _without_moves(objects, old, new, came, went)
+    adds = tuple(file for key, file in after.items() if key in came)
+    removes = tuple(file for key, file in before.items() if key in went)
     return Change((VersionChange(new.version or 0, "", adds, removes, old.columns != new.columns),))
+
+
+def _without_moves(
+    objects: Objects, old: Pin, new: Pin, came: set[Identity], went: set[Identity]
+) -> tuple[set[Identity], set[Identity]]:
+    """Leave out files between which the other tool only moved rows, if its log still says so."""
+    if old.version is None or new.version is None:
+        return came, went
+    from crannog.catalog.delta_snapshot import loud_changes
+
+    versions = range(old.version + 1, new.version + 1)
+    if not 0 < len(versions) <= _MOST_FOREIGN_ENTRIES:
+        return came, went
+    store = folder_of(objects, new).store
+    adds: set[Identity] = set()
+    removes: set[Identity] = set()
+    try:
+        for version in versions:
+            found = loud_changes(store, version)
+            if found is None:
+                return came, went
+            adds |= found[0]
+            removes |= found[1]
+    except StorageError:
+        return came, went
+    # Rows that came and were moved since are in no file that came: then all files are compared.
+    return (adds, removes) if adds <= came and removes <= went else (came, went)
 
 
 def same_spelling(old: Pin, new: Pin) -> bool:

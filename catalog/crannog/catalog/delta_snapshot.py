@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import unquote
 
-from crannog.catalog.deletion_vectors import vector_id, vector_of
+from crannog.catalog.deletion_vectors import vector_name, vector_of
 from crannog.catalog.pins import JsonObject
 from crannog.catalog.store import ObjectInfo, ObjectNotFound, Store
 from crannog.errors import CrannogError, StorageError, UsageError
@@ -33,6 +33,8 @@ _ALWAYS = {
 }
 
 Action = tuple[str, JsonObject]
+Identity = tuple[str, str | None]
+"""A file's decoded path, and the name of its deletion vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,24 @@ def read_snapshot(store: Store, version: int | None = None) -> Snapshot:
     return state.snapshot(wanted)
 
 
+def loud_changes(store: Store, version: int) -> tuple[set[Identity], set[Identity]] | None:
+    """Return what one version added and removed, without moves of rows (`dataChange: false`).
+
+    None where its entry is gone, or says more than that of the table.
+    """
+    adds: set[Identity] = set()
+    removes: set[Identity] = set()
+    try:
+        for kind, action in _entry(store, version):
+            if kind == "metaData":
+                return None
+            if kind in ("add", "remove") and action.get("dataChange", True):
+                (adds if kind == "add" else removes).add(_identity(action))
+    except ObjectNotFound:
+        return None
+    return adds, removes
+
+
 class _Replay:
     """Keep the newest protocol and metadata, and the files that are live."""
 
@@ -107,7 +127,7 @@ class _Replay:
         self._store = store
         self._protocol: JsonObject | None = None
         self._metadata: JsonObject | None = None
-        self._live: dict[tuple[str, str | None], JsonObject] = {}
+        self._live: dict[Identity, JsonObject] = {}
 
     def apply(self, actions: Iterable[Action]) -> None:
         """Change the state as one entry says, or a part of a checkpoint."""
@@ -134,10 +154,10 @@ class _Replay:
         return Snapshot(version, self._protocol, self._metadata, tuple(self._live.values()))
 
 
-def _identity(action: JsonObject) -> tuple[str, str | None]:
+def _identity(action: JsonObject) -> Identity:
     # Writers escape the same path in different ways.
     vector = vector_of(action)
-    return unquote(cast(str, action["path"])), None if vector is None else vector_id(vector)
+    return unquote(cast(str, action["path"])), None if vector is None else vector_name(vector)
 
 
 def _hint(store: Store) -> int | None:

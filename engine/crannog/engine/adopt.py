@@ -181,11 +181,13 @@ class _Move:
         self.name = name
         self.location = location
         self.wish = wish
+        self.pinned: Pin | None = None
 
     def pin(self, known: Outside, found: Found) -> Pin:
         """Return the pin to publish: the one that is there if it says the same."""
         state = self.lake.state(self.lake.head(self.session.settings.branch).commit)
         now = self._now(state)
+        self.pinned = self.lake.pin(now) if now is not None else None
         if now is None:
             _refuse_own(self.lake, known, found)
             project = self.session.project.name if self.session.project is not None else None
@@ -205,15 +207,25 @@ class _Move:
         def prepare(head: Head, state: State) -> Changes | None:
             del head
             now = self._now(state)
-            if now is not None and self.wish.version is None and now.id == pin.id:
-                there = self.lake.pin(now)
-                if there.version is not None and there.version > (pin.version or 0):
-                    return None
-            if now is not None and now.id != pin.id and self.wish.url is not None:
-                raise ConflictError("adopt_conflict", f"somebody else has just adopted {self.name}")
-            return Changes({self.name.key: pin})
+            if now is None:
+                if self.wish.url is None:
+                    raise self._conflict("dropped")
+                return Changes({self.name.key: pin})
+            there = self.lake.pin(now)
+            if there == self.pinned:
+                return Changes({self.name.key: pin})
+            # Somebody else has moved it since: that is as good if it is no older.
+            newer = there.version is not None and there.version >= (pin.version or 0)
+            if newer and self.wish.version is None and self.wish.follow is None:
+                return None
+            raise self._conflict("moved")
 
         return prepare
+
+    def _conflict(self, what: str) -> ConflictError:
+        return ConflictError(
+            "adopt_conflict", f"somebody else has {what} {self.name} meanwhile", hint="run it again"
+        )
 
     def message(self, pin: Pin) -> str:
         """Return the commit's message."""
