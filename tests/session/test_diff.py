@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,55 @@ def test_each_kind_of_change_has_its_name(session: Session, run: Run, load: Load
         ("main.dropped", "created"), ("main.grown", "changed"), ("main.made", "dropped"),
         ("main.typed", "changed"),
     ]  # fmt: skip
+
+
+def test_a_renamed_table_is_the_same_table(session: Session, run: Run) -> None:
+    run("CREATE TABLE a AS SELECT 1 AS x FROM range(2)")
+    run("CREATE TABLE b AS SELECT 'b' AS y")
+    before = session.head().id
+    run("DROP TABLE b")
+    run("ALTER TABLE a RENAME TO b")
+    run("INSERT INTO b VALUES (7)")
+    found = session.diff(before, "main")
+    assert [
+        (each.name, each.change, each.renamed_from, *counts(each)) for each in found.tables
+    ] == [
+        ("main.b", "renamed", "main.a", 1, 0, None),
+        ("main.b", "dropped", None, 0, 1, None),
+    ]
+    assert [found.rows(each).fetchall() for each in found.tables] == [[("+", 7)], [("-", "b")]]
+    assert found.rows("b").fetchall() == found.rows("a").fetchall() == [("+", 7)]
+    for name in ("a", "b"):
+        assert only(session.diff(before, "main", name)).change == "renamed"
+
+
+def test_what_changes_no_row_is_told_apart(session: Session, run: Run) -> None:
+    run("CREATE TABLE t AS SELECT 1 AS a")
+    run("CREATE VIEW v AS SELECT a FROM t")
+    ids = [session.head().id]
+    for statement in (
+        "COMMENT ON TABLE t IS 'a table'",
+        "CREATE OR REPLACE VIEW v AS SELECT a + 1 AS a FROM t",
+        "ALTER TABLE t ADD COLUMN b INTEGER",
+        "ALTER TABLE t ALTER a TYPE BIGINT",
+        "UPDATE t SET a = a",
+    ):
+        run(statement)
+        ids.append(session.head().id)
+    told = [only(session.diff(a, b)) for a, b in pairwise(ids)]
+    assert [(each.name, each.change, *counts(each)) for each in told] == [
+        ("main.t", "metadata", 0, 0, None),
+        ("main.v", "changed", None, None, None),
+        ("main.t", "changed", 0, 0, None),
+        ("main.t", "changed", 0, 0, None),
+        ("main.t", "rewritten", 0, 0, None),
+    ]
+    assert told[3].to_dict()["columns_changed"] == [
+        {"name": "a", "from": "INTEGER", "to": "BIGINT"}
+    ]
+    with pytest.raises(UsageError) as caught:
+        session.diff(ids[0], "main", "v").rows("v")
+    assert caught.value.code == "view_has_no_rows"
 
 
 def test_equal_states_do_not_differ(session: Session, orders: list[str]) -> None:

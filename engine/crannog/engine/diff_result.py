@@ -86,10 +86,11 @@ class Diff:
         self.warnings = tuple(warnings)
         self._lake = lake
         self._duck = duck
-        self._known = {table_key(each.name): each for each in tables}
-        self._known |= {table_key(each.renamed_from): each for each in tables if each.renamed_from}
+        # A name that a table gave up may be another's by now: that one is meant.
+        old = {table_key(each.old.name): each for each in tables if each.old is not None}
+        self._known = old | {table_key(each.name): each for each in tables if each.new is not None}
 
-    def rows(self, table: str) -> Result:
+    def rows(self, table: str | TableDiff) -> Result:
         """Return the rows of a table that differ, after a column `change`.
 
         It is `+`, `-`, or, where a row's key is on both sides, `before` and `after`.
@@ -100,7 +101,7 @@ class Diff:
         from crannog.engine.result import Result
         from crannog.engine.splice import splice
 
-        found = self._known.get(table_key(table))
+        found = self._known.get(table_key(table)) if isinstance(table, str) else table
         if found is None:
             raise UsageError("unknown_table", f"{table} is none of the tables that differ")
         if is_view(found.old) or is_view(found.new):

@@ -150,7 +150,7 @@ def _rows(found: Diff, documents: object, output: Output) -> None:
     for table, told in zip(found.tables, every, strict=True):
         if not (table.rows_added or table.rows_removed or table.rows_changed):
             continue
-        result = found.rows(table.name)
+        result = found.rows(table)
         if output.json:
             told["row_changes"] = list(result.to_rows())
             continue
