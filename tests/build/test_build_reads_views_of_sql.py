@@ -58,6 +58,23 @@ def test_a_table_below_may_be_renamed_and_the_view_made_anew(views: Any) -> None
     assert work.rows("marts.m") == [(11,)]
 
 
+def test_a_view_of_all_columns_gives_a_model_those_it_had(views: Any) -> None:
+    work = views
+    work.sql("CREATE VIEW every AS FROM raw.t")
+    work.model("marts.m", "SELECT * FROM every")
+    work.built()
+    work.sql("ALTER TABLE raw.t ADD COLUMN c INTEGER DEFAULT 5")
+    work.built()
+    assert work.rows("marts.m") == [(1, "x")]
+    work.sql("ALTER TABLE raw.t ALTER a TYPE BIGINT")
+    with pytest.raises(CrannogError) as caught:
+        work.built()
+    assert caught.value.code == "broken_view"
+    work.sql("CREATE OR REPLACE VIEW every AS FROM raw.t")
+    work.built()
+    assert work.rows("marts.m") == [(1, "x", 5)]
+
+
 def test_a_dropped_view_is_an_unknown_table(views: Any) -> None:
     work = views
     work.sql("DROP VIEW top")

@@ -128,6 +128,7 @@ def test_a_new_column_without_a_value_writes_no_file(
         ("CREATE VIEW w AS FROM crannog.commits", "system_table_in_view", "crannog.commits"),
         ("CREATE VIEW w AS FROM 'x.csv'", "file_in_view", "x.csv"),
         ("CREATE VIEW w(a, b) AS SELECT 1", "wrong_column_count", "2 columns"),
+        ("CREATE VIEW w AS PIVOT t ON a USING count(*)", "not_supported", "PIVOT"),
         ("CREATE OR REPLACE VIEW v AS FROM w0", "view_cycle", "main.v"),
         ("CREATE VIEW w AS FROM nope", "unknown_table", "nope"),
         ("COMMENT ON TABLE t IS 5", "syntax_error", "IS"),
@@ -219,6 +220,29 @@ def test_a_view_means_the_same_wherever_it_is_read(session: Session, rows: Rows,
     run("COMMENT ON VIEW w IS 'sums'")
     run("DROP VIEW w, s.v2")
     assert rows("SELECT name FROM crannog.tables WHERE kind = 'view'") == [("then_",)]
+
+
+def test_a_view_keeps_the_columns_that_it_was_created_with(
+    session: Session, rows: Rows, run: Run
+) -> None:
+    run("CREATE TABLE t AS SELECT 1 AS a, 2 AS b")
+    run("CREATE VIEW v AS FROM t")
+    run("CREATE VIEW w AS FROM v")
+    run("ALTER TABLE t ADD COLUMN c VARCHAR")
+    assert rows("FROM w") == rows("FROM v") == [(1, 2)]
+    run("ALTER TABLE t ALTER a TYPE BIGINT")
+    for name in ("v", "w"):
+        with pytest.raises(CrannogError) as caught:
+            session.sql(f"FROM {name}")
+        assert caught.value.code == "broken_view"
+        assert '"a" is BIGINT now, and was INTEGER' in caught.value.message
+    run("CREATE OR REPLACE VIEW v AS SELECT a, b FROM t")
+    run("CREATE OR REPLACE VIEW w AS FROM v")
+    assert rows("FROM w") == [(1, 2)]
+    run("ALTER TABLE t DROP COLUMN b")
+    with pytest.raises(CrannogError) as caught:
+        session.sql("FROM v")
+    assert caught.value.code == "broken_view"
 
 
 def test_schemas_are_there_once_created_or_filled(session: Session, rows: Rows, run: Run) -> None:

@@ -16,6 +16,7 @@ from crannog.engine.scratch import TEMPORARY
 from crannog.engine.splice import Splice, SplicedText, offset_of, splice
 from crannog.engine.system_tables import INFORMATION, NAMES, system_key
 from crannog.engine.temporary import SCHEMA
+from crannog.engine.view_columns import as_created
 from crannog.errors import CrannogError, QueryError
 from crannog.names import TableName, closest, did_you_mean, quote
 from crannog.sql.places import Source, line_and_column
@@ -173,7 +174,8 @@ class Lookup:
 
     def _view(self, name: TableName, pin: Pin) -> None:
         body = self._body(name, pin.text or "")
-        self.scratch.view(name, f"FROM {self._sql(body)}")
+        sql = as_created(self.scratch, pin, f"FROM {self._sql(body)}")
+        self.scratch.view(name, sql)
 
     def view_columns(self, name: TableName, text: str) -> list[tuple[str, str]]:
         """Return names and types of the columns that a view of this text has."""

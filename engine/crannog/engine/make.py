@@ -21,6 +21,7 @@ from crannog.engine.outline import meaning_of
 from crannog.engine.read import select_files
 from crannog.engine.seeds import seed_error, seed_query
 from crannog.engine.splice import Splice, splice
+from crannog.engine.view_columns import as_created
 from crannog.engine.write import write_files
 from crannog.errors import CrannogError, QueryError
 from crannog.names import TableName, literal, quote
@@ -196,7 +197,8 @@ class Maker:
         """Return a view's query, with tables in the place of its AT clauses."""
         text = self._pin(key).text or ""
         travels = self._past.travel(scratch, text, lambda parts: TableName(*parts).key)
-        return spliced(scratch, text, travels, self._traveller(scratch, nothing=nothing)).text
+        made = spliced(scratch, text, travels, self._traveller(scratch, nothing=nothing)).text
+        return as_created(scratch, self._pin(key), made)
 
     def _traveller(self, scratch: Scratch, *, nothing: bool) -> Callable[[TableName, Pin], None]:
         def make(place: TableName, pin: Pin) -> None:

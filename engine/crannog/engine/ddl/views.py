@@ -140,7 +140,12 @@ def _bound(run: Run, lookup: Lookup, found: References) -> tuple[str, tuple[Colu
             raise placed(run, QueryError("wrong_column_count", message))
         listed = ", ".join(map(quote, names))
         text = f"SELECT * FROM (\n{text}\n) AS {quote(target_of(run).name)}({listed})"
-    shown = lookup.view_columns(target_of(run), text)
+    try:
+        shown = lookup.view_columns(target_of(run), text)
+    except QueryError as error:
+        why = error.message.partition(" cannot be read: ")[2] or error.message
+        refused = QueryError("not_supported", f"this query cannot be a view: {why}")
+        raise placed(run, refused) from error.__cause__
     if [kind for _, kind in shown] != [kind for _, kind in described]:
         message = "which tables this view reads cannot be told from its text"
         hint = "name every table as schema.table"
