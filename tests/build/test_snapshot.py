@@ -443,6 +443,31 @@ def test_a_commit_before_the_one_that_a_fold_speaks_of_lets_it_wait(people, ask)
     assert people.built().commit is None
 
 
+def test_others_publish_meanwhile_and_its_rows_get_a_later_time(people, ask):
+    people.model("staging.people", "SELECT id, name FROM raw.people")
+    snapshot(people, "SELECT id, name FROM staging.people")
+    snapshot(people, "SELECT id, name FROM staging.people WHERE id = 1", name="one")
+    people.built()
+    people.sql("UPDATE raw.people SET name = 'a' WHERE id = 1")
+    told = []
+
+    def other(event):
+        told.append(people.sql("INSERT INTO raw.people VALUES (3, 'cid')"))
+
+    def listener(event):
+        if type(event).__name__ == "ModelFinished" and not told and event.name == "main.one":
+            other(event)
+
+    result = people.build(listener=listener)
+    assert result.errors == ()
+    assert set(ask.statuses(result).values()) == {"ok"}
+    assert history(people) == [(1, "a", 5, None), (1, "ann", 2, 5), (2, "bob", 2, None)]
+    assert history(people, "one") == [(1, "a", 5, None), (1, "ann", 2, 5)]
+    people.built()
+    assert history(people)[-1] == (3, "cid", 6, None)
+    assert people.built().commit is None
+
+
 def test_a_snapshot_is_told_as_one_everywhere(people):
     people.built()
     assert people.sql("SELECT kind FROM crannog.tables WHERE name = 'history'") == [("snapshot",)]

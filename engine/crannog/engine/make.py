@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from crannog.engine.duck import Duck, Scratch
     from crannog.engine.refresh import Decision
     from crannog.engine.snapshot import FoldPlan
+    from crannog.engine.snapshot_fold import Written
     from crannog.types import Column
 
 
@@ -45,6 +46,7 @@ class Made:
 
     Args:
         time: what the commit that publishes it must have as its time; None: any.
+        again: makes it with another such time.
     """
 
     pin: Pin
@@ -52,6 +54,7 @@ class Made:
     rows_added: int | None = None
     rows_removed: int | None = None
     time: datetime | None = None
+    again: Callable[[datetime], Made] | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -122,6 +125,19 @@ class Maker:
         with self._scratch(node.key) as scratch:
             fold = Fold(self.lake, self.compiled, node, scratch, base, columns)
             written = fold.go(plan, self._pin, self._commit_time)
+        return self._stage_fold(node, plan, base, columns, written)
+
+    def _stage_fold(
+        self,
+        node: Node,
+        plan: FoldPlan,
+        base: Pin,
+        columns: tuple[Column, ...],
+        written: Written,
+    ) -> Made:
+        """Stage what a fold has written; if the commit gets another time, its rows do too."""
+        from crannog.engine.snapshot_fold import restamped
+
         pin = base
         if base.entry is None or written.changes or columns != base.columns:
             pin = stage(
@@ -135,12 +151,19 @@ class Maker:
                 operation="MERGE" if base.entry is not None else "CREATE TABLE AS SELECT",
             )
             self._remember(node, pin, written.adds)
+
+        def again(time: datetime) -> Made:
+            with self._scratch(node.key) as scratch:
+                later = restamped(scratch, self.lake, pin, written, time)
+            return self._stage_fold(node, plan, base, columns, later)
+
         return Made(
             self._described(pin, node, written.folded(pin.uuid)),
             rows_in=written.rows_in,
             rows_added=pin.rows - base.rows + written.closed if not plan.anew else pin.rows,
             rows_removed=base.rows if plan.anew else written.closed,
             time=written.own,
+            again=again,
             warnings=written.left_out,
         )
 

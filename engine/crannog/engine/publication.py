@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ class Publication:
         self.lake = lake
         self.compiled = compiled
         self.ground = compiled.ground
-        self.outcomes = outcomes
+        self.outcomes = dict(outcomes)
         self.pruned = pruned
         self.tests = frozenset(tests)
         self.tested = tested or {}
@@ -88,6 +89,7 @@ class Publication:
         )
 
     def _prepare(self, head: Head, state: State) -> Changes | None:
+        self._restamp(head)
         self.taken = self._taken(head, state)
         pins: dict[str, Pin | None] = {
             key: each.made.pin
@@ -133,6 +135,19 @@ class Publication:
             elif self._overtaken(each, head, state):
                 taken[key] = "others published while it was folded: the next build folds that too"
         return taken
+
+    def _restamp(self, head: Head) -> None:
+        """Give the rows of snapshots that speak of this commit a time that it can still have.
+
+        What was built on such rows has the time that they had: then they wait instead.
+        """
+        built = {need for each in self.outcomes.values() if each.built for need in each.node.inputs}
+        time = max(self.lake.clock(), head.commit.time + timedelta(microseconds=1))
+        for key, each in self.outcomes.items():
+            made = each.made
+            late = made is not None and made.time is not None and made.time <= head.commit.time
+            if late and each.fine and key not in built and made is not None and made.again:
+                self.outcomes[key] = replace(each, made=made.again(time))
 
     def _overtaken(self, each: Outcome, head: Head, state: State) -> bool:
         """Whether a snapshot can't go on top of this head: another commit belongs before ours."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.commit import time_text
@@ -18,7 +18,7 @@ from crannog.engine.snapshot_steps import Then, closure
 from crannog.engine.write import columns_of, write_files
 from crannog.errors import CrannogError, Interrupted, ModelError, QueryError, TestsFailed
 from crannog.names import TableName, literal, quote
-from crannog.sql.snapshot import SPAN, VALID_TO, close_rows, open_rows, repeated
+from crannog.sql.snapshot import SPAN, VALID_TO, close_rows, moment, open_rows, repeated
 from crannog.types import widen
 
 if TYPE_CHECKING:
@@ -87,6 +87,27 @@ class Written:
             return {"commit": None, "time": time_text(self.own), "uuid": uuid}
         assert self.until is not None
         return {"commit": self.until.id, "time": time_text(self.until.time), "uuid": uuid}
+
+
+def restamped(scratch: Scratch, lake: Lake, pin: Pin, written: Written, time: datetime) -> Written:
+    """Write the files of a fold again, with another time of the commit that this build makes.
+
+    Args:
+        pin: the version that has the files.
+    """
+    assert written.own is not None
+    assert pin.location is not None
+    was, now = moment(time_text(written.own)), moment(time_text(time))
+    ends = ", ".join(f"if({name} = {was}, {now}, {name}) AS {name}" for name in SPAN)
+    adds: list[DataFile] = []
+    for file in written.adds:
+        rows = select_files(lake, pin, [file], duck=scratch.duck)
+        sql = f"SELECT * REPLACE ({ends}) FROM ({rows})"
+        adds += write_files(scratch, lake, sql, pin.location, pin.columns)
+    for file in written.adds:
+        with suppress(Exception):
+            lake.store.delete(f"{pin.location}/{file.path}")
+    return replace(written, adds=tuple(adds), own=time)
 
 
 class Fold:
