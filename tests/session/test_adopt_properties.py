@@ -164,3 +164,7 @@ def test_every_version_is_read_as_deltalake_reads_it(
                 assert isinstance(found, Result)
                 assert d.ordered(found.arrow().to_pylist()) == expected
                 assert pinned.rows == len(expected)
+                keys = sorted(dict(row)["k"] for row in expected)
+                some = session.sql("SELECT k FROM t WHERE k >= 3 ORDER BY k LIMIT 2")
+                assert isinstance(some, Result)
+                assert [k for (k,) in some.fetchall()] == [k for k in keys if k >= 3][:2]
