@@ -224,3 +224,20 @@ def test_a_dropped_table_returns_from_a_branch_that_went_on_from_it(lake: Lake) 
     append(lake, "raw.a")
     assert version(lake, "raw.a") == 3
     assert DeltaTable(lake.store.uri("raw/a")).version() == 3
+
+
+def test_a_dropped_table_does_not_return_at_a_version_before_the_last_that_others_saw(
+    lake: Lake,
+) -> None:
+    append(lake, "raw.a")
+    lake.create_branch("dev", lake.head("main").commit)
+    pin = lake.pin(lake.state(lake.head("main").commit).tables["raw.a"])
+    append(lake, "raw.a")
+    commit_views(lake, {"raw.a": None})
+    lake.merge("main", "dev", "ann")
+    lake.publish(
+        "dev", lambda *_: Changes({"raw.a": pin}), author="ann", message="m", cause="revert"
+    )
+    with pytest.raises(ConflictError) as caught:
+        lake.merge("dev", "main", "ann")
+    assert caught.value.code == "table_diverged"

@@ -13,15 +13,19 @@ from pathlib import Path
 
 import pytest
 from bugs import CATALOG_BUGS
-from sim_world import RESETS, Profile, Violation
+from sim_world import RESETS, RETURNS, STRANGERS, Profile, Violation
 from simulation import simulate
 
 SUPPORT = Path(__file__).resolve().parent.parent / "support"
 BLOCK = 50
 FIRST = int(os.environ.get("CRANNOG_SEED", "0"))
-COUNT = int(os.environ.get("CRANNOG_SCHEDULES", "1" if "CRANNOG_SEED" in os.environ else "500"))
-SEEDS = 150
-PROFILES = {"an old token that matches again": RESETS}
+COUNT = int(os.environ.get("CRANNOG_SCHEDULES", "1" if "CRANNOG_SEED" in os.environ else "400"))
+SEEDS = 400
+PROFILES = {
+    "an old token that matches again": RESETS,
+    "a dropped table returns from anywhere": RETURNS,
+    "published over what is there": STRANGERS,
+}
 
 
 @pytest.mark.parametrize("first", range(FIRST, FIRST + COUNT, BLOCK))

@@ -147,6 +147,11 @@ def merge_takes_the_last() -> AbstractContextManager[None]:
     return replaced((merge, "_three_way", three_way))
 
 
+def returns_from_anywhere() -> AbstractContextManager[None]:
+    """Let a dropped table return at a version that does not go on from what others have seen."""
+    return replaced((publish, "_version_after", lambda *words: None))
+
+
 def torn_commit() -> AbstractContextManager[None]:
     """Publish the tables of one commit one after the other."""
     whole = publish.publish
@@ -218,5 +223,6 @@ CATALOG_BUGS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "published over what is there": published_over_others,
     "removed on an unknown outcome": delete_on_unknown,
     "merge takes the last": merge_takes_the_last,
+    "a dropped table returns from anywhere": returns_from_anywhere,
     "two tables in two commits": torn_commit,
 }

@@ -187,12 +187,16 @@ class Laws:
         expected = dict(self.contents(parent))
         if attempt.kind == "merge":
             expected = self._merged(commit, parent)
-        for name in attempt.tables:
+        for name in attempt.tables if attempt.kind != "rename" else ():
             if attempt.kind == "drop":
                 expected.pop(name, None)
+            elif attempt.digest is not None:
+                expected[name] = self._tokens[attempt.digest]
             else:
                 old = expected.get(name, frozenset()) if attempt.kind == "append" else frozenset()
                 expected[name] = old | {attempt.token}
+        if attempt.kind == "rename":
+            expected[attempt.tables[1]] = expected.pop(attempt.tables[0])
         if self.contents(commit) != expected:
             raise Violation(f"{commit.message} holds {self.contents(commit)}, not {expected}")
 

@@ -58,6 +58,7 @@ class Profile:
     deliver: float = 0.2
     kinds: frozenset[str] = frozenset(CONDITIONAL_FAULTS)
     recreate: bool = False
+    returns: bool = False
     foreign: bool = False
     fresh: bool = False
     skew: bool = False
@@ -74,10 +75,18 @@ RESETS = Profile(
 """A branch that is made again and again at one commit, and writes that come very late."""
 
 
+RETURNS = Profile(writers=1, operations=14, returns=True)
+"""One table that is dropped, comes back and goes on, on two branches that merge."""
+
+STRANGERS = Profile(writers=3, operations=3, foreign=True)
+"""Another program that writes into a table of ours."""
+
+
 def profile_of(chance: random.Random) -> Profile:
     """Draw a profile: some schedules are calm, some have one kind of fault, some have all."""
-    if chance.random() < 0.2:
-        return RESETS
+    special = chance.random()
+    if special < 0.3:
+        return RESETS if special < 0.2 else RETURNS
     kinds = [kind for kind in CONDITIONAL_FAULTS if chance.random() < 0.6]
     return Profile(
         tokens=chance.choice(["content", "generation"]),

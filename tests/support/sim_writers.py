@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sim_world import Killed, SimulatedStore, Violation, World
@@ -18,7 +18,7 @@ from crannog.catalog.state import Entry
 from crannog.errors import ConflictError, CrannogError
 from crannog.types import Column
 
-SINGLES = ("b.one", "b.two")
+SINGLES = ("b.one", "b.two", "b.three")
 PAIR = ("a.left", "a.right")
 BRANCHES = ("main", "main", "main", "dev")
 TRIES = 3
@@ -45,6 +45,7 @@ class Attempt:
 
     Args:
         token: what it puts into its tables, and the message of its commit.
+        digest: of the pin that came back, where a dropped table was restored.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Attempt:
     branch: str
     outcome: Outcome = "running"
     commit: str | None = None
+    digest: str | None = None
 
 
 @dataclass
@@ -114,9 +116,13 @@ class Writer:
         chance = self.chance
         recreate = self.world.profile.recreate
         branch = "dev" if recreate and chance.random() < 0.5 else chance.choice(BRANCHES)
-        kinds = ["append"] * 4 + ["pair"] * 3 + ["overwrite", "merge", "merge", "drop", "branch"]
+        kinds = ["append"] * 4 + ["pair"] * 3 + ["merge"] * 3
+        kinds += ["overwrite", "drop", "restore", "restore", "rename", "branch"]
         if recreate:
             kinds += ["recreate"] * 5
+        if self.world.profile.returns:
+            kinds = ["append", "drop", "restore", "restore", "merge", "merge"]
+            branch = chance.choice(["main", "dev"])
         kind = chance.choice(kinds)
         if kind in ("branch", "recreate"):
             try:
@@ -124,7 +130,12 @@ class Writer:
             except (CrannogError, KeyboardInterrupt):
                 return
             return
-        tables = PAIR if kind == "pair" or chance.random() < 0.2 else (chance.choice(SINGLES),)
+        pair = kind == "pair" or (kind in ("overwrite", "drop") and chance.random() < 0.3)
+        tables = PAIR if pair else (chance.choice(SINGLES),)
+        if self.world.profile.returns:
+            tables = SINGLES[:1]
+        if kind == "rename":
+            tables = tuple(chance.sample(SINGLES, 2))
         self.publish("append" if kind == "pair" else kind, tables, branch)
 
     def publish(self, kind: str, tables: tuple[str, ...], branch: str) -> Attempt:
@@ -154,8 +165,11 @@ class Writer:
             source = "dev" if attempt.branch == "main" else "main"
             return self.lake.merge(source, attempt.branch, self.name, attempt.token)
         seen: dict[str, str | None] = {}
+        make = getattr(self, f"_{attempt.kind}", None)
 
         def prepare(head: Head, state: State) -> Changes | None:
+            if make is not None:
+                return make(attempt, state)
             pins: dict[str, Pin | None] = {}
             for name in attempt.tables:
                 entry = state.tables.get(name)
@@ -168,6 +182,26 @@ class Writer:
         return self.lake.publish(
             attempt.branch, prepare, author=self.name, message=attempt.token, cause="edit"
         )
+
+    def _rename(self, attempt: Attempt, state: State) -> Changes | None:
+        old, new = attempt.tables
+        if old not in state.tables or new in state.tables:
+            return None
+        pin = self.lake.pin(state.tables[old])
+        return Changes({old: None, new: replace(pin, name=new)})
+
+    def _restore(self, attempt: Attempt, state: State) -> Changes | None:
+        """Bring a dropped table back as it was, as a revert of the drop does."""
+        [name] = attempt.tables
+        stone = state.dropped.get(name)
+        if stone is None or name in state.tables:
+            return None
+        before = self.lake.commit(self.lake.commit(stone.commit).parents[0])
+        entry = self.lake.state(before).tables.get(name)
+        if entry is None or any(each.id == entry.id for each in state.tables.values()):
+            return None
+        attempt.digest = entry.digest
+        return Changes({name: self.lake.pin(entry)})
 
     def _staged(self, attempt: Attempt, name: str, entry: Entry | None) -> Pin:
         base = self.lake.pin(entry) if entry is not None else None

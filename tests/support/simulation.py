@@ -103,7 +103,7 @@ def _prepared(world: World, book: Book) -> None:
     writer.publish("append", ("b.one",), "main")
     if world.chance.random() < 0.7:
         writer.publish("append", ("a.left", "a.right"), "main")
-    if world.chance.random() < 0.6:
+    if world.profile.returns or world.chance.random() < 0.6:
         writer.lake.create_branch("dev", writer.lake.head("main").commit)
         for _ in range(world.chance.choice([0, 1, 3])):
             writer.publish("append", ("b.one",), "dev")

@@ -42,21 +42,16 @@ def ensure_published(objects: Objects, pin: Pin) -> None:
         objects.remember(f"put:{pin.location}", (pending[-1][0], pending[0][0]))
 
 
-def is_one_line(objects: Objects, one: Pin, other: Pin) -> bool:
-    """Say whether one of two versions of a table is the other, or came before it."""
-    pins = [pin for pin in (one, other) if pin.entry is not None]
-    if len(pins) < 2:
+def goes_on_from(objects: Objects, pin: Pin, last: Pin) -> bool:
+    """Say whether a version of a table is another, or came after it."""
+    if pin.entry is None or last.entry is None or pin.location is None:
         return True
-    older, newer = sorted(pins, key=lambda pin: pin.version or 0)
-    assert older.entry is not None
-    assert newer.entry is not None
-    assert newer.location is not None
-    version: int = newer.entry.version
-    uuid: str | None = newer.entry.uuid
-    while uuid is not None and version > older.entry.version:
-        parent = entry_names(objects.store.get(staged_key(newer.location, version, uuid)))[1]
+    version: int = pin.entry.version
+    uuid: str | None = pin.entry.uuid
+    while uuid is not None and version > last.entry.version:
+        parent = entry_names(objects.store.get(staged_key(pin.location, version, uuid)))[1]
         version, uuid = version - 1, parent
-    return uuid == older.entry.uuid
+    return uuid == last.entry.uuid
 
 
 def checkpoint_if_due(objects: Objects, pin: Pin) -> bool:

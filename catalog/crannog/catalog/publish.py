@@ -15,7 +15,7 @@ from typing import Literal
 from crannog.catalog import history, refs
 from crannog.catalog.commit import Commit, Head, TableChange, skips_after, time_text
 from crannog.catalog.delta_log import checkpoint_if_due, ensure_published, published_key
-from crannog.catalog.delta_publish import foreign_write, is_one_line
+from crannog.catalog.delta_publish import foreign_write, goes_on_from
 from crannog.catalog.locations import forget_places
 from crannog.catalog.objects import Objects, commit_key
 from crannog.catalog.pins import Pin
@@ -266,7 +266,7 @@ def _version_after(objects: Objects, stone: Tombstone, pin: Pin) -> int | None:
     last = next((objects.pin(each) for each in tables if each.id == pin.id), None)
     if last is None or last.version is None or pin.version is None or not _has_log(last):
         return None
-    if not is_one_line(objects, last, pin):
+    if not goes_on_from(objects, pin, last):
         raise _diverged(last, pin)
     ensure_published(objects, last)
     return last.version + 1 if pin.version > last.version else None
