@@ -107,6 +107,46 @@ def test_any_history_of_changes_gives_the_rows_and_types_of_duckdb(
     plain.close()
 
 
+@given(st.lists(st.lists(STEP, max_size=5), max_size=4))
+@settings(max_examples=15, deadline=None)
+def test_transactions_of_such_changes_give_the_same_or_nothing(
+    tmp_path_factory: pytest.TempPathFactory, transactions: list[list[str]]
+) -> None:
+    plain = duckdb.connect()
+    plain.execute("SET timezone = 'UTC'")
+    plain.execute(MAKE)
+    with connect(tmp_path_factory.mktemp("alter") / "lake") as session:
+        session.sql(MAKE)
+        for number, steps in enumerate(transactions):
+            plain.execute("BEGIN")
+            session.sql("BEGIN")
+            fine = True
+            for at, step in enumerate(steps):
+                text = _insert(_columns(plain), 10 * number + at) if step == "INSERT" else step
+                try:
+                    session.sql(text)
+                    plain.execute(text)
+                except (CrannogError, duckdb.Error):
+                    fine = False
+                    break
+                assert _ours(session) == (
+                    plain.execute("FROM t ORDER BY id").fetchall(),
+                    _columns(plain),
+                )
+            plain.execute("COMMIT" if fine else "ROLLBACK")
+            before = session.head().id
+            session.sql("COMMIT" if fine else "ROLLBACK")
+            assert fine or session.head().id == before
+            rows, columns = _ours(session)
+            assert columns == _columns(plain)
+            assert rows == plain.execute("FROM t ORDER BY id").fetchall()
+        [(location, version)] = session.sql("SELECT location, version FROM crannog.tables")
+        assert version <= len(transactions)
+        outside = DeltaTable(str(location), version=int(version)).to_pyarrow_table()
+        assert outside.num_rows == len(_ours(session)[0])
+    plain.close()
+
+
 @pytest.mark.parametrize(
     ("values", "kind", "fits"),
     [
