@@ -47,8 +47,7 @@ class Bench:
             if self._duck is None:
                 from crannog.engine.duck import Duck, Limits
 
-                limits = Limits(self._settings.memory, self._threads, self._settings.temp_directory)
-                self._duck = Duck(limits)
+                self._duck = Duck(Limits.of(self._settings, self._threads))
                 self._duck.use(self._store)
             return self._duck
 

@@ -75,6 +75,7 @@ class Settings:
         lake: an absolute path or a URL; None where none was named.
         lake_shown: the same as it was written, without secrets, for people.
         storage: options of the object store; may hold secrets.
+        root: the project's folder.
         sources: every setting with the place it came from.
     """
 
@@ -88,7 +89,13 @@ class Settings:
     memory: str | None = None
     threads: int | None = None
     temp_directory: str | None = None
+    root: str | None = None
     sources: tuple[Setting, ...] = field(default=(), repr=False)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where no temporary file may lie: the lake and the project."""
+        return tuple(each for each in (self.lake, self.root) if each is not None)
 
     @property
     def required_lake(self) -> str:
@@ -144,8 +151,10 @@ def load_settings(
     storage = found.group("storage")
     variables = found.group("vars")
     base = found.base("lake.url")
+    place = absolute_lake(lake.value, base) if isinstance(lake.value, str) else None
+    root = str(project.root) if project else None
     return Settings(
-        lake=absolute_lake(lake.value, base) if isinstance(lake.value, str) else None,
+        lake=place,
         lake_shown=str(lake.shown) if lake.value is not None else None,
         branch=_text(branch) or "main",
         at=_text(at),
@@ -154,7 +163,8 @@ def load_settings(
         vars={_last(one.name): one.value for one in variables},
         memory=_memory(limits["memory"]),
         threads=_threads(limits["threads"]),
-        temp_directory=_folder(limits["temp_directory"], found.base("limits.temp_directory")),
+        temp_directory=_temporary(limits["temp_directory"], found, place, root),
+        root=root,
         sources=(
             lake,
             branch,
@@ -370,9 +380,18 @@ def _threads(setting: Setting) -> int | None:
     return int(text)
 
 
-def _folder(setting: Setting, base: Path) -> str | None:
+def _temporary(
+    setting: Setting, found: _Found, lake: str | None, project: str | None
+) -> str | None:
+    """Return the folder for temporary files; not one of the lake or the project."""
     text = _text(setting)
-    return None if text is None else os.path.normpath(base / Path(text).expanduser())
+    if text is None:
+        return None
+    folder = os.path.normpath(found.base("limits.temp_directory") / Path(text).expanduser())
+    from crannog.engine.spill import check_place
+
+    check_place(folder, lake=lake, project=project)
+    return folder
 
 
 def _text(setting: Setting) -> str | None:

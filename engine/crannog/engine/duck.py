@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import shutil
-import tempfile
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from crannog.engine.adopted_files import AdoptedFiles
 from crannog.engine.failures import Place, translate, translated
 from crannog.engine.scratch import Scratch
 from crannog.engine.semantics import SETTINGS
+from crannog.engine.spill import SpillFolder, check_place
 from crannog.engine.temporary import Temporary
 from crannog.errors import CrannogError, QueryError, UsageError
 from crannog.names import literal
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from crannog.catalog.folders import Folder
     from crannog.catalog.pins import Pin
     from crannog.catalog.store import Store
+    from crannog.engine.config import Settings
     from crannog.engine.filesystem import LakeFiles
 
 __all__ = ["Duck", "Limits", "Place", "Scratch", "translate", "translated"]
@@ -56,11 +55,19 @@ class Limits:
     Args:
         memory: as `4GB`.
         temp_directory: where a folder for spilling is made; never inside a lake.
+        avoid: the lake and the project, where the default must not lie either.
     """
 
     memory: str | None = None
     threads: int | None = None
     temp_directory: str | None = None
+    avoid: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings, threads: int | None = None) -> Limits:
+        """Return the limits of the settings."""
+        threads = threads or settings.threads
+        return cls(settings.memory, threads, settings.temp_directory, settings.places)
 
 
 class Duck:
@@ -78,8 +85,7 @@ class Duck:
         self._files: dict[str, LakeFiles] = {}
         self._adopted = AdoptedFiles()
         self.temporary = Temporary(self)
-        self._spill = _spill_folder(limits.temp_directory)
-        self._remove_spill = weakref.finalize(self, shutil.rmtree, self._spill, ignore_errors=True)
+        self._spill = SpillFolder(limits.temp_directory, limits.avoid)
         self._connection: duckdb.DuckDBPyConnection | None = duckdb.connect(":memory:")
         self._settle(limits)
 
@@ -90,7 +96,7 @@ class Duck:
         self.close()
 
     def _settle(self, limits: Limits) -> None:
-        settings = {**SETTINGS, **_FIXED, "temp_directory": self._spill}
+        settings = {**SETTINGS, **_FIXED, "temp_directory": self._spill.path}
         if limits.memory is not None:
             settings["memory_limit"] = limits.memory
         if limits.threads is not None:
@@ -112,12 +118,7 @@ class Duck:
     def use(self, store: Store) -> None:
         """Let DuckDB read and write a lake's files."""
         if store.local:
-            if Path(self._spill).is_relative_to(store.root):
-                raise UsageError(
-                    "temp_inside_lake",
-                    "limits.temp_directory lies inside the lake",
-                    hint="choose a folder that is not part of a lake",
-                )
+            check_place(self._spill.path, lake=store.root)
             return
         from crannog.engine.filesystem import LakeFiles
 
@@ -180,16 +181,4 @@ class Duck:
                 scratch.close()
             connection.close()
         self.worker.shutdown(wait=False)
-        self._remove_spill()
-
-
-def _spill_folder(parent: str | None) -> str:
-    try:
-        if parent is not None:
-            Path(parent).mkdir(parents=True, exist_ok=True)
-        return tempfile.mkdtemp(prefix="crannog-", dir=parent)
-    except OSError as error:
-        raise UsageError(
-            "bad_limit",
-            f"limits.temp_directory {parent!r} cannot be used: {error.strerror}",
-        ) from None
+        self._spill.remove()

@@ -10,6 +10,7 @@ from crannog.catalog.delta_log import DataFile, stage
 from crannog.catalog.pins import Pin
 from crannog.catalog.state import Changes
 from crannog.engine.compact import Compaction, compaction, due
+from crannog.engine.leftovers import Leftovers, surely_unpublished
 from crannog.engine.lookup import Lookup, unknown_table
 from crannog.engine.ownership import refuse_owned
 from crannog.engine.reading import reading
@@ -93,16 +94,30 @@ Evaluate = Callable[["Run", "Reading"], Edit]
 def commit(run: Run, lake: Lake, evaluate: Evaluate) -> Outcome:
     """Publish a statement as one commit; it is evaluated again where a lost race asks for it."""
     held: Edit | None = None
+    sent: Head | None = None
+    left = Leftovers(lake)
 
     def prepare(head: Head, state: State) -> Changes | None:
-        nonlocal held
+        nonlocal held, sent
+        sent = None
         if held is None or not holds(held, lake, state):
-            held = compacted(run, lake, evaluate(run, reading(lake, head.commit, run.branch)))
-        return None if held.empty else changes_of(lake, held.tables, state, held.schemas)
+            left.sweep()
+            held = evaluate(run, reading(lake, head.commit, run.branch))
+            left.add(held.tables.values())
+            held = compacted(run, lake, held)
+            left.add(held.tables.values())
+        changes = None if held.empty else changes_of(lake, held.tables, state, held.schemas)
+        sent = head
+        return changes
 
-    made = lake.publish(
-        run.branch, prepare, author=run.author, message=message_of(run), cause="edit"
-    )
+    try:
+        made = lake.publish(
+            run.branch, prepare, author=run.author, message=message_of(run), cause="edit"
+        )
+    except BaseException as error:
+        if surely_unpublished(lake, sent, error):
+            left.sweep()
+        raise
     assert held is not None
     return outcome_of(held, made.id if made else None)
 

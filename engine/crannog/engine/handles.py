@@ -65,9 +65,7 @@ class Handles:
             if self._closed:
                 raise QueryError("session_closed", "the session is closed")
             if self._duck is None:
-                settings = self._settings
-                limits = Limits(settings.memory, settings.threads, settings.temp_directory)
-                duck = Duck(limits)
+                duck = Duck(Limits.of(self._settings))
                 duck.use(self.store)
                 self._duck = duck
             return self._duck

@@ -56,7 +56,7 @@ def surely_unpublished(lake: Lake, head: Head | None, error: BaseException) -> b
     """Say whether a publication that failed can have no commit, now or later.
 
     Args:
-        head: what it was last prepared for; None: it never was.
+        head: what it was last prepared for, after all earlier tries were lost; None: nothing was.
     """
     if head is None or isinstance(error, ConflictError):
         return True

@@ -173,13 +173,15 @@ class _Work:
         if edit.empty:
             self.undo()
             return None
-        last: Head | None = None
+        sent: Head | None = None
 
         def prepare(head: Head, state: State) -> Changes:
-            nonlocal last
+            nonlocal sent
+            sent = None
             self._refuse_moved(edit, state)
-            last = head
-            return changes_of(lake, edit.tables, state, edit.schemas)
+            changes = changes_of(lake, edit.tables, state, edit.schemas)
+            sent = head
+            return changes
 
         try:
             edit = compacted(run, lake, edit)
@@ -188,7 +190,7 @@ class _Work:
                 run.branch, prepare, author=run.author, message=self._message(), cause="edit"
             )
         except BaseException as error:
-            if surely_unpublished(lake, last, error):
+            if surely_unpublished(lake, sent, error):
                 self.undo()
             raise
         self._leftovers.keep(edit.tables.values())

@@ -47,6 +47,7 @@ class Door:
     Args:
         opened: gives DuckDB, which takes a while to start: a load of known files needs none.
         storage: the `[storage]` table, for URLs.
+        avoid: where no temporary file may lie.
         project: the project's name.
     """
 
@@ -56,6 +57,7 @@ class Door:
     author: str
     storage: Mapping[str, str] = field(default_factory=dict)
     temp_directory: str | None = None
+    avoid: tuple[str, ...] = ()
     project: str | None = None
 
 
@@ -96,6 +98,7 @@ def load_files(
         author=session.user,
         storage=session.settings.storage,
         temp_directory=session.settings.temp_directory,
+        avoid=session.settings.places,
         project=None if project is None else project.name,
     )
     return load_through(door, name, found, options, listener or _nobody)
@@ -119,7 +122,7 @@ def load_through(
     tell: Listener,
 ) -> LoadResult:
     """Load files into a table through an open lake."""
-    with spool(door.storage, door.temp_directory) as space:
+    with spool(door.storage, door.temp_directory, door.avoid) as space:
         return _Load(door, table, options, tell, space).run(found)
 
 

@@ -7,14 +7,14 @@ import io
 import os
 import re
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from crannog.engine.load.sources import Source, file_system, unreadable
+from crannog.engine.spill import SpillFolder
 from crannog.errors import CrannogError
 from crannog.names import literal
 
@@ -147,12 +147,19 @@ class Spool:
 
 
 @contextmanager
-def spool(storage: Mapping[str, str], folder: str | None = None) -> Iterator[Spool]:
-    """Open a spool whose files are gone afterwards."""
-    if folder is not None:
-        os.makedirs(folder, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="crannog-load-", dir=folder) as made:
-        yield Spool(made, storage)
+def spool(
+    storage: Mapping[str, str], folder: str | None = None, avoid: Sequence[str] = ()
+) -> Iterator[Spool]:
+    """Open a spool whose files are gone afterwards.
+
+    Args:
+        avoid: folders in which it must not lie.
+    """
+    made = SpillFolder(folder, avoid)
+    try:
+        yield Spool(made.path, storage)
+    finally:
+        made.remove()
 
 
 def compression(spooled: Spooled) -> str | None:
