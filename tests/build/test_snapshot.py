@@ -521,3 +521,47 @@ def test_snapshots_work_on_s3(people):
     people.sql("UPDATE raw.people SET name = 'a' WHERE id = 1")
     people.built()
     assert [row[:2] for row in people.rows("history")] == [(1, "a"), (1, "ann"), (2, "bob")]
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_snapshot_reads_an_adopted_table(work, ask, tmp_path, follow):
+    import pyarrow
+    from deltalake import write_deltalake
+
+    def write(**columns):
+        write_deltalake(tmp_path / "theirs", pyarrow.table(columns), mode="overwrite")
+
+    write(id=[1, 2], name=["ann", "bob"])
+    with connect(work.lake) as session:
+        session.adopt("raw.people", tmp_path / "theirs", follow=follow)
+    snapshot(work, "SELECT id, name FROM raw.people")
+    work.built()
+    write(id=[1, 2], name=["ann", "bert"])
+    if follow:
+        assert ask.of(work.plan(), "main.history").action == "merge"
+    else:
+        assert ask.of(work.plan(), "main.history").action == "skip"
+        with connect(work.lake) as session:
+            session.adopt("raw.people", refresh=True)
+    work.built()
+    assert history(work) == [(1, "ann", 1, None), (2, "bert", 3, None), (2, "bob", 1, 3)]
+    assert work.built().commit is None
+
+
+def test_the_program_plans_and_refuses_with_the_usual_keys(people, crannog):
+    def ran(*words, code=0):
+        return crannog(*words, "--json", "--lake", people.lake, cwd=people.root, code=code).json()
+
+    [model] = ran("plan")["models"]
+    assert (model["kind"], model["action"], model["strategy"]) == ("snapshot", "create", "fold")
+    assert (model["key"], model["reason"]) == (["id"], "first_build")
+    [model] = ran("build")["models"]
+    assert (model["status"], model["rows"], model["rows_added"]) == ("ok", 2, 2)
+    assert ran("describe", "history")["key"] == ["id"]
+    refused = ran("build", "--full", code=2)["error"]
+    assert (refused["code"], refused["file"]) == ("snapshot_never_rebuilt", "models/history.sql")
+    assert ran("build", "--forget-history", code=2)["error"]["code"] == "forget_without_full"
+    assert ran("plan", "--full", "--forget-history")["models"][0]["action"] == "rebuild"
+    again = ran("build", "--full", "--forget-history")["models"]
+    assert [(m["action"], m["rows_added"], m["rows_removed"]) for m in again] == [("rebuild", 2, 2)]
+    assert ran("log", "history")[0]["tables"][0]["kind"] == "snapshot"

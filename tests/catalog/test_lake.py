@@ -9,7 +9,7 @@ import pytest
 from lakes import commit_views, view
 
 from crannog.catalog import Changes, Commit, Lake, Store, open_store
-from crannog.errors import CrannogError, StorageError, UsageError
+from crannog.errors import ConflictError, CrannogError, StorageError, UsageError
 
 
 def test_a_lake_is_made_once_and_opened_after(store: Store) -> None:
@@ -283,3 +283,19 @@ def test_times_rise_whatever_the_clock_does(lake: Lake) -> None:
         assert commit is not None
         times.append(commit.time)
     assert times == [head.time + timedelta(microseconds=n) for n in range(4)]
+
+
+def test_a_commit_gets_the_time_that_its_rows_name_or_is_refused(lake: Lake) -> None:
+    wish = lake.head("main").commit.time + timedelta(seconds=1)
+
+    def publish(text: str) -> Commit | None:
+        changes = Changes({"main.a": view("a", text)}, time=wish)
+        return lake.publish("main", lambda *_: changes, author="a", message="", cause="build")
+
+    commit = publish("SELECT 1")
+    assert commit is not None
+    assert commit.time == wish
+    with pytest.raises(ConflictError) as caught:
+        publish("SELECT 2")
+    assert caught.value.code == "published_meanwhile"
+    assert lake.head("main").commit.id == commit.id
