@@ -101,10 +101,46 @@ def test_it_stands_wherever_a_table_does(session: Session, rows: Rows, orders: l
         "CREATE TABLE feed AS SELECT snapshot_id, id FROM table_changes('raw.orders', 0, 2)"
     )
     assert len(rows("FROM feed")) == 3
-    old = session.at("main~2")
+    session.sql(
+        "DELETE FROM feed USING table_changes('raw.orders', 2, 2) AS c WHERE c.id = feed.id"
+    )
+    session.sql(
+        "UPDATE feed SET id = 9 WHERE id IN (SELECT id FROM table_changes('raw.orders', 1, 1))"
+    )
+    assert rows("SELECT id FROM feed") == [(9,), (9,)]
+    assert rows("PIVOT table_changes('raw.orders', 0, 2) ON change_type USING count(*) GROUP BY id")
+    old = session.at(orders[2])
     with pytest.raises(QueryError):
-        old.sql("FROM table_changes('raw.orders', 0, 2)")
-    assert len(old.sql("FROM table_changes('raw.orders', 0, 1)").fetchall()) == 2  # type: ignore[union-attr]
+        session.at(orders[1]).sql("FROM table_changes('raw.orders', 0, 2)")
+    assert len(old.sql("FROM table_changes('raw.orders', 0, 2)").fetchall()) == 3  # type: ignore[union-attr]
+
+
+def test_a_deletion_and_a_rename_are_followed(session: Session, rows: Rows, run: Run) -> None:
+    run("CREATE TABLE t AS SELECT n AS id FROM range(3) AS r(n)")
+    run("DELETE FROM t WHERE id = 1")
+    run("UPDATE t SET id = 20 WHERE id = 2")
+    run("ALTER TABLE t RENAME TO s")
+    run("INSERT INTO s VALUES (7)")
+    last = _version(session, "main.s")
+    assert rows(f"SELECT change_type, id FROM table_changes('s', 1, {last}) ORDER BY 2, 1") == [
+        ("delete", 1), ("delete", 2), ("insert", 7), ("insert", 20)
+    ]  # fmt: skip
+    dropped = run("DROP TABLE s").commit
+    session.revert(str(dropped))
+    run("INSERT INTO s VALUES (8)")
+    last = _version(session, "main.s")
+    assert rows(f"SELECT count(*), max(id) FROM table_changes('s', 0, {last})") == [(8, 20)]
+
+
+def test_an_uncommitted_change_is_no_version(
+    session: Session, rows: Rows, orders: list[str]
+) -> None:
+    with session.transaction():
+        session.sql("INSERT INTO raw.orders VALUES (4, 'x', 1)")
+        assert len(rows("FROM table_changes('raw.orders', 0, 2)")) == 3
+        with pytest.raises(QueryError):
+            rows("FROM table_changes('raw.orders', 0, 3)")
+        session.sql("ROLLBACK")
 
 
 def test_columns_are_those_at_the_end(session: Session, rows: Rows, tmp_path: Path) -> None:

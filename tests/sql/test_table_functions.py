@@ -21,6 +21,7 @@ from crannog.sql.table_functions import find_calls, refuse_calls
          "now() - INTERVAL '1 day'", False),
         ("FROM table_changes('t', greatest(1, 2), [3, 4][1])", "t", "greatest(1, 2)", "[3, 4][1]",
          False),
+        ("PIVOT table_changes('t', 0, 1) ON a USING sum(b)", "t", "0", "1", False),
         ("MERGE INTO t USING table_changes('t', 0, 1) AS c ON true", "t", "0", "1", True),
     ],
 )  # fmt: skip

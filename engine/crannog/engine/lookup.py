@@ -285,6 +285,9 @@ class Lookup:
             if error.code == "unknown_table":
                 error = unknown_table(TableName.parse(call.table), self.at.state)
             raise _placed(error, text, call.start, call.end) from None
+        entry = self.at.state.tables.get(name.key)
+        if entry is not None:
+            self.read[name.key] = entry.digest
         alias = "" if call.named else f" AS {TABLE_CHANGES}"
         return Splice(call.start, call.end, f"{self._view_of(name.name, select)}{alias}")
 

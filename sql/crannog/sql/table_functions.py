@@ -13,7 +13,9 @@ from crannog.sql.tokens import Token, closing, code_tokens, string_value
 TABLE_CHANGES = "table_changes"
 _SHAPE = "write FROM table_changes('schema.table', 3, 7): a table's name and two versions or times"
 _NO_CONSTANT = frozenset({"select", "from", "with", "values", "table"})
-_BEFORE_RELATION = frozenset({"from", "join", "lateral", "using"})
+_BEFORE_RELATION = frozenset(
+    "from join lateral using pivot pivot_wider pivot_longer unpivot summarize describe".split()
+)
 _CLAUSES = frozenset(
     "select where group order having qualify limit values set returning by window".split()
 )
