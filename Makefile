@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: setup demo test lint bench oracle races format help
+.PHONY: setup demo test lint bench oracle races faults format help
 
 help:
 	@echo "make setup   make .venv and .venv-oracle (may run twice, or twice at once)"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench   measure against plain DuckDB, and what start-up and history cost"
 	@echo "make oracle  TPC-H at SF1 and TPC-DS at SF0.1, smaller on S3, against DuckDB's own answers"
 	@echo "make races   20,000 schedules of the publish protocol, and 400 commits of 8 processes"
+	@echo "make faults  every store call of every write killed and failed, and 1,000 histories of a model"
 	@echo "make format  let ruff lay out the code"
 
 setup:
@@ -36,6 +37,10 @@ oracle: setup
 races: setup
 	CRANNOG_SCHEDULES=$(or $(SCHEDULES),20000) $(BIN)/python -m pytest -q \
 		tests/catalog/test_simulation.py tests/catalog/test_races_many.py -m "full or not full"
+
+faults: setup
+	CRANNOG_FAULT_CASES=0 CRANNOG_MODEL_SEQUENCES=$(or $(SEQUENCES),1000) \
+		$(BIN)/python -m pytest -q -n $(WORKERS) --dist load tests/faults tests/model
 
 bench: setup
 	@$(BIN)/python -m benchmarks
