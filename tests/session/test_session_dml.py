@@ -31,6 +31,7 @@ def few(run: Run) -> None:
     run("CREATE TABLE raw.t (id INTEGER NOT NULL, s VARCHAR, n BIGINT)")
     run("INSERT INTO raw.t VALUES (1, 'a', 1), (2, 'b', 2)")
     run("INSERT INTO raw.t VALUES (3, 'a', 1), (4, 'b', NULL)")
+    run("CREATE TABLE u AS SELECT 1 AS id, 2 AS n")
 
 
 @pytest.fixture
@@ -204,6 +205,9 @@ def test_parameters_keep_their_numbers_and_names(parts: None, run: Run, rows: Ro
         [6, "a", "par", "no"])  # fmt: skip
     assert rows("SELECT id FROM raw.t WHERE s = 'par' ORDER BY id") == [(3,), (4,), (6,)]
     assert rows("SELECT count(*) FROM raw.t WHERE id = 5") == [(0,)]
+    with pytest.raises(CrannogError, match="3 values are given, and the statement has 2") as caught:
+        run("UPDATE raw.t SET s = ? WHERE id = ?", ["par", 3, 4])
+    assert caught.value.code == "unknown_parameter"
     done = run("INSERT INTO raw.t VALUES (?, ?, ?) RETURNING s", [70, "new", None])
     assert done.returned is not None
     assert done.returned.fetchall() == [("new",)]
@@ -284,6 +288,10 @@ def test_a_table_with_a_column_called_rowid_is_merged_too(run: Run, rows: Rows) 
         ("MERGE INTO raw.t USING raw.t AS s USING (id) WHEN NOT MATCHED THEN DELETE",
          "syntax_error", "cannot be combined with UPDATE or DELETE"),
         ("WITH t AS (SELECT 1 AS id) DELETE FROM t", "unknown_table", 'table "t" does not exist'),
+        ("WITH u AS (SELECT 1 AS id) DELETE FROM u", "not_a_table", "u is a query of WITH here"),
+        ("UPDATE raw.t SET n = rowid", "unknown_column", 'column "rowid" does not exist in raw.t'),
+        ("UPDATE raw.t SET n = x.n FROM u AS x WHERE t.rowid = 1", "unknown_column", '"rowid"'),
+        ("UPDATE raw.t SET s = 'x' FROM raw.t WHERE id = 1", "ambiguous_column", "is ambiguous"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_and_changes_nothing(

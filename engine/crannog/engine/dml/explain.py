@@ -18,6 +18,7 @@ from crannog.types import Column
 if TYPE_CHECKING:
     from crannog.engine.reading import Run
 
+_OURS = re.compile(r"\bcrannog_\d+_[0-9a-f]{8}\.")
 _NOT_NULL = re.compile(r'NOT NULL constraint failed: (?:"(?:[^"]|"")*"|[^.]+)\.(.+)')
 _NO_COLUMN = re.compile(r'(?:Referenced update column (.+?) not found|.* with name "(.+?)")')
 _COUNT = re.compile(r"has \d+ columns but \d+ values|did not match column count")
@@ -28,6 +29,9 @@ BAD_VALUE = frozenset({"conversion_error", "out_of_range", "invalid_input"})
 
 def told(run: Run, table: TableName, columns: Sequence[Column], error: QueryError) -> QueryError:
     """Return the error to raise for one of DuckDB's."""
+    error.message = _OURS.sub("", error.message)
+    if error.hint is not None and _OURS.search(error.hint):
+        error.hint = "give one of the tables another name with AS"
     missing = _NOT_NULL.match(error.message)
     if missing is not None:
         error.code = "invalid_input"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crannog.engine.dml.pieces import (
@@ -18,6 +19,7 @@ from crannog.engine.dml.pieces import (
 )
 from crannog.engine.dml.target import opened
 from crannog.engine.splice import Splice
+from crannog.errors import CrannogError
 from crannog.sql.settled import settled
 from crannog.sql.tokens import closing
 
@@ -174,12 +176,15 @@ def _on_matched_rows(target: Target, native: SplicedText) -> Edit:
     scratch = target.lookup.scratch
     # A row keeps its number until the end of a transaction.
     scratch.execute("BEGIN")
-    count, returned = target.change(native)
-    affected = target.affected(changes)
-    new = f"SELECT {target.listed} FROM {target.rows_sql}"
-    new = new if last < 0 else f"{new} WHERE rowid > {last}"
-    adds = target.write([*target.untouched(affected, changes), new])
-    scratch.execute("COMMIT")
+    try:
+        count, returned = target.change(native)
+        affected = target.affected(changes)
+        new = f"SELECT {target.listed} FROM {target.rows_sql}"
+        new = new if last < 0 else f"{new} WHERE rowid > {last}"
+        adds = target.write([*target.untouched(affected, changes), new])
+    finally:
+        with suppress(CrannogError):
+            scratch.execute("ROLLBACK")
     return target.edit(count, adds, list(affected), returned)
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from crannog.engine.dml.explain import told
 from crannog.engine.dml.pieces import PLACE
+from crannog.engine.dml.refused import refuse
 from crannog.engine.dml.returning import kept_rows
 from crannog.engine.edit import Edit, TableEdit, existing, lookup_at, target_of
 from crannog.engine.prune import pruned_files
 from crannog.engine.read import select_files
 from crannog.engine.splice import Splice, SplicedText
 from crannog.engine.write import write_files
-from crannog.errors import CrannogError, QueryError, UsageError
+from crannog.errors import CrannogError, QueryError
 from crannog.names import TableName, literal, quote
-from crannog.sql.statements import StatementKind
 from crannog.sql.tokens import code_tokens
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from crannog.types import Column
 
 _TOUCHED = TableName("main", "@touched")
-_CLEANED = frozenset({StatementKind.DELETE, StatementKind.TRUNCATE})
 
 
 class Target:
@@ -46,7 +45,7 @@ class Target:
         self.name = target_of(run)
         self.entry = existing(run, at, self.name)
         self.pin = at.lake.pin(self.entry)
-        _refuse_rejected(run, self.pin.kind, self.pin.name)
+        refuse(run, self.pin)
         self.table = TableName.parse(self.entry.name)
         self.lookup = lookup_at(run, at)
         self.lookup.scratch.search("main")
@@ -274,13 +273,3 @@ def _counted(run: Run) -> Iterator[tuple[Token, int]]:
         if token.kind == "param" and token.text.startswith("?"):
             number = int(token.text[1:]) if token.text[1:] else number + 1
             yield token, number
-
-
-def _refuse_rejected(run: Run, kind: str, name: str) -> None:
-    if kind != "rejected" or run.statement.kind in _CLEANED:
-        return
-    raise UsageError(
-        "table_of_rejects",
-        f"{name} holds the lines that loads rejected",
-        hint="DELETE and TRUNCATE clean it up; load mended lines into the table itself",
-    )
