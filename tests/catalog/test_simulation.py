@@ -35,17 +35,11 @@ def test_every_schedule_keeps_every_promise(first: int) -> None:
 
 
 @pytest.mark.parametrize("bug", CATALOG_BUGS)
-def test_each_bug_that_others_had_is_caught(bug: str) -> None:
+def test_each_bug_that_others_had_is_caught_by_a_schedule_that_passes_without_it(bug: str) -> None:
     profile = PROFILES.get(bug)
-    assert _caught(bug, profile) is not None
-
-
-def test_the_healthy_program_passes_the_schedules_that_catch_a_bug() -> None:
-    for bug, profile in PROFILES.items():
-        caught = _caught(bug, profile)
-        assert caught is not None
-        for seed in range(caught + 1):
-            simulate(seed, profile)
+    seed = _caught(bug, profile)
+    assert seed is not None
+    simulate(seed, profile)
 
 
 def _caught(bug: str, profile: Profile | None) -> int | None:
