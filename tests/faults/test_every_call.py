@@ -36,6 +36,9 @@ _PROJECT = {
     "b.csv": "id,n\n4,40\n5,50\n",
     "models/doubled.sql": "SELECT id, n * 2 AS n2 FROM raw.a",
     "models/total.sql": "SELECT count(*) AS rows, sum(n2)::BIGINT AS n2 FROM doubled",
+    "models/kept.sql": (
+        '-- model:\n-- kind = "snapshot"\n-- key = ["id"]\nSELECT id, n FROM raw.a\n'
+    ),
     "tx.sql": (
         "BEGIN; INSERT INTO x VALUES (7, 70); UPDATE y SET n = n + 1 WHERE id = 1; "
         "CREATE TABLE z AS SELECT * FROM x; DELETE FROM x WHERE id = 2; COMMIT;"
