@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import deltalake
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -212,6 +214,47 @@ def test_what_does_not_exist_is_an_error_at_its_place(
         session.sql(f"SELECT *\nFROM {call}")
     error = caught.value
     assert (error.code, error.exit_code, error.line, error.column) == (code, 1, 2, column)
+
+
+@pytest.mark.parametrize("lake_url", ["s3"], indirect=True)
+def test_a_remote_lake_tells_the_same(session: Session, rows: Rows, stock: Stock) -> None:
+    stock(("tea", 1), ("milk", 3))
+    session.sql("INSERT INTO stock VALUES ('rice', 1)")
+    stock(("tea", 5))
+    told = rows("SELECT snapshot_id, change_type, item FROM table_changes('stock', 0, 2)")
+    assert sorted(told) == [
+        (0, "insert", "milk"), (0, "insert", "tea"), (1, "insert", "rice"),
+        (2, "update_postimage", "tea"), (2, "update_preimage", "tea"),
+    ]  # fmt: skip
+    [table] = session.diff("main~2", "main").tables
+    assert (table.rows_added, table.rows_removed, table.rows_changed) == (1, 0, 1)
+    assert len(session.diff("main~2", "main").rows("stock").fetchall()) == 3
+
+
+def test_a_table_of_another_tool_has_the_versions_that_were_pinned(
+    session: Session, rows: Rows, tmp_path: Path
+) -> None:
+    def write(*ids: int) -> None:
+        deltalake.write_deltalake(
+            tmp_path / "theirs",
+            pyarrow.table({"id": pyarrow.array(ids, pyarrow.int64()), "part": ["a"] * len(ids)}),
+            partition_by=["part"],
+            mode="append",
+        )
+
+    write(1, 2)
+    session.adopt("ext.t", tmp_path / "theirs")
+    write(3)
+    write(4)
+    session.adopt("ext.t", refresh=True)
+    deltalake.DeltaTable(tmp_path / "theirs").delete("id = 1")
+    session.adopt("ext.t", refresh=True)
+    assert rows("SELECT snapshot_id, change_type, id FROM table_changes('ext.t', 0, 3) "
+                "ORDER BY ALL") == [
+        (0, "insert", 1), (0, "insert", 2), (2, "insert", 3), (2, "insert", 4), (3, "delete", 1)
+    ]  # fmt: skip
+    [table] = session.diff("main~2", "main").tables
+    assert (table.rows_added, table.rows_removed) == (2, 1)
 
 
 def test_a_view_keeps_no_call(session: Session, orders: list[str]) -> None:
