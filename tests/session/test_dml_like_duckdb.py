@@ -234,6 +234,30 @@ class Both:
             assert gone == {path for path, ids in before.items() if ids & touched}
         self.same_rows()
 
+    def together(self, statements: list[tuple[str, str | None]]) -> None:
+        """Run those statements that succeed in one transaction."""
+        self.session.sql("BEGIN")
+        for text, returned in statements:
+            whole = text if returned is None else f"{text} RETURNING {returned}"
+            try:
+                expected = self.plain.execute(whole).fetchall()
+            except duckdb.Error:
+                continue
+            done = self.session.sql(whole)
+            assert isinstance(done, Outcome)
+            if done.returned is not None:
+                assert bag(done.returned.fetchall()) == bag(expected)
+            else:
+                assert [(done.rows,)] == expected
+            found = self.session.sql("FROM raw.t")
+            assert isinstance(found, Result)
+            assert bag(found.fetchall()) == bag(self.plain.execute("FROM raw.t").fetchall())
+        before = len(list(self.session.lake.history(self.session.lake.head("main").commit)))
+        self.session.sql("COMMIT")
+        after = len(list(self.session.lake.history(self.session.lake.head("main").commit)))
+        assert after - before <= 1
+        self.same_rows()
+
     def touched(self, text: str) -> set[int]:
         """Return the ids of the rows that a statement changes or removes."""
         if text.startswith("INSERT") or "INSERT INTO" in text:
@@ -291,12 +315,13 @@ def both() -> Iterator[Both]:
             yield Both(session, url)
 
 
-@settings(max_examples=20, deadline=None)
+STATEMENTS = st.one_of(changes(), changes(), merges(), merges(), inserts())
+
+
+@settings(max_examples=15, deadline=None)
 @given(
     beginnings(),
-    st.lists(
-        st.one_of(changes(), changes(), merges(), merges(), inserts()), min_size=1, max_size=4
-    ),
+    st.lists(STATEMENTS, min_size=1, max_size=4),
     st.sampled_from([update.MANY, -1]),
 )
 def test_statements_do_to_a_lake_what_they_do_to_plain_tables(
@@ -310,3 +335,15 @@ def test_statements_do_to_a_lake_what_they_do_to_plain_tables(
         tables.run("INSERT INTO src VALUES (21, 9, 'y'), (90, 10, 'new')")
         for text, returned in statements:
             tables.compare(text, returned)
+
+
+@settings(max_examples=10, deadline=None)
+@given(beginnings(), st.lists(STATEMENTS, min_size=2, max_size=5))
+def test_statements_of_a_transaction_do_what_they_do_to_plain_tables(
+    started: list[str], statements: list[tuple[str, str | None]]
+) -> None:
+    with both() as tables:
+        for values in started:
+            tables.run(f"INSERT INTO raw.t VALUES {values}")
+        tables.run("INSERT INTO src VALUES (0, 5, 'x'), (1, 6, NULL), (11, 7, 'z'), (90, 8, 'n')")
+        tables.together(statements)
