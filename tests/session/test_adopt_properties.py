@@ -22,7 +22,8 @@ from crannog.engine import Result, connect
 TEXTS = st.sampled_from(["a b", "a/b", "ü", "%41", "=", "a?b", "[x]", "'", "x", "\\", "a%20b"])
 DAYS = st.dates(dt.date(1900, 1, 1), dt.date(2100, 1, 1))
 MOMENTS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2100, 1, 1))
-DECIMALS = st.integers(-(10**18), 10**18).map(lambda n: Decimal(n).scaleb(-3))
+# Of negative ones deltalake writes partition values that it cannot read: -1.001 as -1.0-1.
+DECIMALS = st.integers(0, 10**18).map(lambda n: Decimal(n).scaleb(-3))
 LONGS = st.integers(-(2**63), 2**63 - 1)
 STRUCT = pa.struct([("a", pa.int64()), ("b", pa.list_(pa.string()))])
 STRUCTS = st.fixed_dictionaries({"a": st.none() | LONGS, "b": st.none() | st.lists(TEXTS)})
@@ -139,7 +140,7 @@ class Tool:
         if clean:
             kept = self.root / "kept"
             kept.mkdir(exist_ok=True)
-            for path in (self.root / "_delta_log").glob("*.json"):
+            for path in sorted((self.root / "_delta_log").glob("*.json"))[:-1]:
                 path.rename(kept / path.name)
             self.first = self.version
 
@@ -147,7 +148,7 @@ class Tool:
         DeltaTable(self.root).optimize.compact()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables, st.data())
 def test_every_version_is_read_as_deltalake_reads_it(
     plan: dict[str, Any], data: st.DataObject
