@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from crannog.engine.shield import shielded
 from crannog.errors import ConflictError, CrannogError
 
 if TYPE_CHECKING:
@@ -46,10 +47,11 @@ class Leftovers:
 
     def sweep(self) -> None:
         """Delete what is left; a file that stays is only in nobody's way."""
-        for key in self._keys:
-            with suppress(Exception):
-                self._lake.store.delete(key)
-        self._keys.clear()
+        with shielded():
+            for key in self._keys:
+                with suppress(Exception):
+                    self._lake.store.delete(key)
+            self._keys.clear()
 
 
 def surely_unpublished(lake: Lake, head: Head | None, error: BaseException) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from crannog.engine.failures import Place, located, translated
+from crannog.engine.shield import shielded
 from crannog.errors import CrannogError
 from crannog.names import TableName, literal, quote
 from crannog.types import Column
@@ -223,8 +224,8 @@ class Scratch:
             return running.result()
         except KeyboardInterrupt:
             # What has not yet begun ignores an interrupt, and whoever is impatient sends several.
-            while not running.done():
-                with suppress(KeyboardInterrupt):
+            with shielded():
+                while not running.done():
                     self.interrupt()
                     wait([running], timeout=0.05)
             raise

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from crannog.engine.shield import shielded
 from crannog.errors import UsageError
 
 _PREFIX = "crannog-spill-"
@@ -110,9 +111,10 @@ def _locked(lock: int) -> bool:
 
 
 def _remove(path: str, lock: int) -> None:
-    shutil.rmtree(path, ignore_errors=True)
-    with suppress(OSError):
-        os.close(lock)
+    with shielded():
+        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            os.close(lock)
 
 
 _ELSEWHERE = 'choose a folder that is part of neither: limits.temp_directory = "/var/tmp"'

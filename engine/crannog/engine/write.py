@@ -13,6 +13,7 @@ from crannog.catalog.delta_log import DataFile, schema_digest
 from crannog.catalog.delta_stats import infinite_column, stats_of
 from crannog.engine.casts import CastQuery, Warn, cast_query, columns_for
 from crannog.engine.failures import Place
+from crannog.engine.shield import shielded
 from crannog.errors import CrannogError, QueryError, StorageError
 from crannog.names import literal, quote, quote_if_needed
 from crannog.types import Column
@@ -75,7 +76,7 @@ def write_files(
 
 def remove_files(lake: Lake, location: str, prefix: str) -> None:
     """Delete files of a write that failed: no log entry names them."""
-    with suppress(Exception):
+    with shielded(), suppress(Exception):
         for found in list(lake.store.list(location)):
             if found.key.startswith(f"{location}/{prefix}"):
                 lake.store.delete(found.key)

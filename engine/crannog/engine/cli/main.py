@@ -27,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return 1
+    except KeyboardInterrupt:  # one more, while the first was heard
+        _hear_no_more()
+        return Interrupted.exit_code
     except OSError as error:  # as of a full disk
         _silence_stdout()
         print(f"error: stdout: {(error.strerror or str(error)).lower()}", file=sys.stderr)
@@ -41,8 +44,11 @@ def _guarded(arguments: list[str], *, json: bool) -> int:
     except BrokenPipeError:
         raise
     except CrannogError as error:
+        if isinstance(error, Interrupted):
+            _hear_no_more()
         return _tell(error, arguments, json=json)
     except KeyboardInterrupt:
+        _hear_no_more()
         return _tell(Interrupted("interrupted", _NOTHING_PUBLISHED), arguments, json=json)
     except SystemExit:
         raise
@@ -52,6 +58,15 @@ def _guarded(arguments: list[str], *, json: bool) -> int:
 
             traceback.print_exc()
         return _tell(_unexpected(error), arguments, json=json)
+
+
+def _hear_no_more() -> None:
+    """Take no further Ctrl-C: the program is ending already."""
+    import signal
+    from contextlib import suppress
+
+    with suppress(ValueError):  # of a thread that is not the main one
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run(arguments: list[str]) -> int:

@@ -14,12 +14,13 @@ from crannog.engine.cli.options import pairs, session_of
 from crannog.engine.cli.output import Output, json_text, rows_text
 from crannog.engine.cli.result_output import write_result
 from crannog.engine.render.endings import FORMATS, format_of
-from crannog.errors import CrannogError, UsageError
+from crannog.errors import CrannogError, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from crannog.engine.result import Outcome, Result
     from crannog.engine.session import Session
 
+_NOTHING = "interrupted; nothing was published"
 _IN_MEMORY = 16_000_000
 
 
@@ -67,9 +68,12 @@ def _run(
     """Run the script; an error carries what was done before it."""
     try:
         session.run_script(text, params or None, on_result=show, file=file)
-    except CrannogError as error:
-        error.result = {**(error.result or {}), "results": done}
-        raise
+    except (CrannogError, KeyboardInterrupt) as error:
+        told = error if isinstance(error, CrannogError) else Interrupted("interrupted", _NOTHING)
+        if isinstance(told, Interrupted) and any(one.get("commit") for one in done):
+            told.message = "interrupted; what was committed before stays"
+        told.result = {**(told.result or {}), "results": done}
+        raise told from error.__cause__
 
 
 def _text(options: argparse.Namespace) -> tuple[str, str | None]:
