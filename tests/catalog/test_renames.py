@@ -57,8 +57,10 @@ def test_id_place_and_version_stay_and_the_old_name_is_free(any_lake: Lake) -> N
     assert [(c.name, c.before, c.after, c.renamed_from, c.renamed_to) for c in (
         commit.tables["main.a"], commit.tables["main.b"]
     )] == [("main.a", 1, None, None, "main.B"), ("main.B", 1, 1, "main.a", None)]  # fmt: skip
+    assert lake.state(commit).dropped["main.a"].location is None
     append(lake, "main.b")
     append(lake, "main.a")
+    assert not lake.state(lake.head("main").commit).dropped
     found = pins(lake)
     assert found["main.a"].id != before.id
     assert found["main.a"].location == f"main/a-{found['main.a'].id[:8]}"
