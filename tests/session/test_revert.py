@@ -366,6 +366,21 @@ def test_rows_from_before_a_change_of_columns_are_undone_in_the_new_ones(session
     assert bag(session)[1, "x", None] == 1
 
 
+def test_a_row_does_not_return_without_a_value_that_it_must_have_by_now(session):
+    session.sql("CREATE TABLE t (a INTEGER, b INTEGER)")
+    session.sql("INSERT INTO t VALUES (1, NULL), (2, 2)")
+    session.sql("INSERT INTO t VALUES (3, NULL)")
+    updated = session.sql("UPDATE t SET b = 5 WHERE a = 1").commit
+    deleted = session.sql("DELETE FROM t WHERE b IS NULL").commit
+    session.sql("ALTER TABLE t ALTER b SET NOT NULL")
+    for commit in (updated, deleted):
+        assert 'column "b" of main.t is NOT NULL' in conflict(session, commit).message
+    session.sql("ALTER TABLE t ALTER b DROP NOT NULL")
+    session.revert(deleted)
+    session.revert(updated)
+    assert bag(session) == outside(session) == Counter([(1, None), (2, 2), (3, None)])
+
+
 def test_comments_go_back_unless_they_were_changed_again(session):
     session.sql("CREATE TABLE t AS SELECT 1 AS a")
     first = session.sql("COMMENT ON TABLE t IS 'one'").commit

@@ -20,6 +20,7 @@ from crannog.catalog.inverse import (
 )
 from crannog.catalog.pins import JsonObject, Pin
 from crannog.catalog.state import Changes
+from crannog.engine.dml.target import not_null
 from crannog.engine.log import commit_document
 from crannog.engine.rows import RowBag, Rows
 from crannog.engine.write import write_files
@@ -314,7 +315,9 @@ class _Revert:
         self, scratch: Scratch, select: str, now: Pin, columns: Sequence[Column]
     ) -> list[DataFile]:
         assert now.location is not None
-        made = write_files(scratch, self.lake, select, now.location, columns)
+        checked = ", ".join(not_null(now.name, column) for column in columns)
+        rows = f"SELECT {checked} FROM ({select})"
+        made = write_files(scratch, self.lake, rows, now.location, columns)
         self._written += [f"{now.location}/{file.path}" for file in made]
         return made
 
