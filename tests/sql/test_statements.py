@@ -1,5 +1,7 @@
 """Splitting scripts and saying what each statement is."""
 
+import contextlib
+
 import duckdb
 import pytest
 from hypothesis import given
@@ -150,8 +152,8 @@ def test_the_body_is_found_and_what_is_not_run_yet_is_named(text, body, not_yet)
     [
         (
             (
-                "UPDATE t AS x SET a = b IS DISTINCT FROM c, (d, e) = (1, 2) FROM u JOIN v USING (k) "
-                "WHERE a IN (SELECT 1 WHERE true) RETURNING a, b"
+                "UPDATE t AS x SET a = b IS DISTINCT FROM c, (d, e) = (1, 2) "
+                "FROM u JOIN v USING (k) WHERE a IN (SELECT 1 WHERE true) RETURNING a, b"
             ),
             {
                 "alias": "x",
@@ -180,7 +182,8 @@ def test_the_body_is_found_and_what_is_not_run_yet_is_named(text, body, not_yet)
                 "MERGE INTO t x USING u JOIN v USING (k) ON x.a = CASE WHEN u.a THEN 1 END "
                 "WHEN MATCHED AND CASE WHEN x.a = 1 THEN true END THEN UPDATE SET a = 1 "
                 "WHEN NOT MATCHED BY TARGET THEN INSERT VALUES (1) "
-                "WHEN NOT MATCHED BY SOURCE AND a BETWEEN 1 AND 2 THEN DELETE RETURNING merge_action"
+                "WHEN NOT MATCHED BY SOURCE AND a BETWEEN 1 AND 2 THEN DELETE "
+                "RETURNING merge_action"
             ),
             {
                 "alias": "x",
@@ -297,3 +300,25 @@ def test_duckdb_takes_our_queries_for_queries(text):
     (statement,) = duckdb.extract_statements(text)
     # PIVOT without a list of values is a statement of its own there.
     assert statement.type in {duckdb.StatementType.SELECT, duckdb.StatementType.MULTI}
+
+
+WORDS = """
+    with as ( ) , ; insert or replace into t raw.t "q" by name values default returning on
+    conflict update set a = 1 from where delete using merge when matched not source target and then
+    do nothing error case end truncate table select null is distinct . * 'text' [ ] ?
+""".split()
+
+
+@given(
+    st.sampled_from(
+        ["INSERT INTO", "UPDATE", "DELETE FROM", "MERGE INTO", "TRUNCATE", "WITH c AS"]
+    ),
+    st.lists(st.sampled_from(WORDS), max_size=14),
+)
+def test_half_a_statement_that_writes_is_read_or_refused(verb, words):
+    found = []
+    with contextlib.suppress(QueryError):
+        found = split(" ".join([verb, *words]))
+    for statement in found:
+        for clause in statement.clauses:
+            assert 0 <= clause.start <= clause.end <= len(statement.text)

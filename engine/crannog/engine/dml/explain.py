@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crannog.engine.reading import Run
 
 _OURS = re.compile(r"\bcrannog_\d+_[0-9a-f]{8}\.")
+_DOUBLED = re.compile(r'near ""(.+?)""')
 _NOT_NULL = re.compile(r'NOT NULL constraint failed: (?:"(?:[^"]|"")*"|[^.]+)\.(.+)')
 _NO_COLUMN = re.compile(r'(?:Referenced update column (.+?) not found|.* with name "(.+?)")')
 _COUNT = re.compile(r"has \d+ columns but \d+ values|did not match column count")
@@ -29,7 +30,7 @@ BAD_VALUE = frozenset({"conversion_error", "out_of_range", "invalid_input"})
 
 def told(run: Run, table: TableName, columns: Sequence[Column], error: QueryError) -> QueryError:
     """Return the error to raise for one of DuckDB's."""
-    error.message = _OURS.sub("", error.message)
+    error.message = _DOUBLED.sub(r'near "\1"', _OURS.sub("", error.message))
     if error.hint is not None and _OURS.search(error.hint):
         error.hint = "give one of the tables another name with AS"
     missing = _NOT_NULL.match(error.message)

@@ -31,6 +31,7 @@ _BAD_VALUE = frozenset({"conversion_error", "out_of_range", "invalid_input"})
 def insert(run: Run, at: Reading) -> Edit:
     """Evaluate INSERT: rows that are spelled out go on top of whatever comes."""
     _refuse_conflict(run)
+    _refuse_by_name(run)
     with opened(run, at) as target:
         targets = _targets(run, target.pin.columns)
         if run.statement.clause("returning") is not None or _has_defaults(run):
@@ -55,6 +56,21 @@ def _refuse_conflict(run: Run) -> None:
         hint="MERGE INTO ... USING ... ON ... WHEN MATCHED THEN ... does it",
     )
     raise pointed(run, clause, error)
+
+
+def _refuse_by_name(run: Run) -> None:
+    """Refuse BY NAME where there are no names, or too many."""
+    clause = run.statement.clause("by name")
+    if clause is None:
+        return
+    first = (run.statement.body or "").split(maxsplit=1)[:1]
+    if run.statement.columns is not None:
+        said = "takes no list of columns: those of the query name them"
+    elif first and first[0].lower().startswith(("values", "default")):
+        said = "needs a query, whose columns have names"
+    else:
+        return
+    raise pointed(run, clause, QueryError("syntax_error", f"INSERT BY NAME {said}"))
 
 
 def _has_defaults(run: Run) -> bool:

@@ -23,7 +23,7 @@ def merge(words: Words) -> Statement:
         clauses += _source(words, marks)
     whens = [at for name, at in marks if name == "when"]
     ending = next((at for name, at in marks if name == "returning"), len(words.tokens))
-    for first, last in zip(whens, [*whens[1:], ending], strict=True):
+    for first, last in zip(whens, [*whens[1:], ending], strict=False):
         clauses += _when(words, first, last, marks)
     clauses += returning(words, ending)
     return words.make(StatementKind.MERGE, "merge", **fields, clauses=tuple(clauses))
