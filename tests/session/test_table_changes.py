@@ -268,6 +268,12 @@ EDIT = st.one_of(
     st.tuples(st.just("upsert"), st.lists(st.tuples(KEYS, st.integers(0, 3)), min_size=1)),
     st.tuples(st.just("insert"), st.lists(st.tuples(KEYS, st.integers(0, 3)), min_size=1)),
     st.tuples(st.just("replace"), st.lists(st.tuples(KEYS, st.integers(0, 3)), min_size=1)),
+    st.tuples(
+        st.just("move"), st.lists(st.tuples(KEYS, st.integers(0, 3)), min_size=1, max_size=1)
+    ),
+    st.tuples(
+        st.just("delete"), st.lists(st.tuples(KEYS, st.integers(0, 3)), min_size=1, max_size=1)
+    ),
 )
 
 
@@ -275,6 +281,15 @@ def _applied(bag: Counter[Row], edit: str, rows: list[tuple[str, int]]) -> Count
     """Say in plain Python what an edit does."""
     if edit == "insert":
         return bag + Counter(rows)
+    if edit in ("move", "delete"):
+        [(key, least)] = rows
+        changed: Counter[Row] = Counter()
+        for (item, n), times in bag.items():
+            if not isinstance(n, int) or n < least:
+                changed[item, n] += times
+            elif edit == "move":
+                changed[key, n + 1] += times
+        return changed
     last = dict(rows)
     if edit == "replace":
         return Counter(last.items())
@@ -315,6 +330,11 @@ def _history(
         if edit == "insert":
             values = ", ".join(f"('{item}', {n})" for item, n in rows)
             session.sql(f"INSERT INTO stock VALUES {values}")
+        elif edit == "move":
+            [(item, n)] = rows
+            session.sql(f"UPDATE stock SET item = '{item}', n = n + 1 WHERE n >= {n}")
+        elif edit == "delete":
+            session.sql(f"DELETE FROM stock WHERE n >= {rows[0][1]}")
         else:
             path = folder / f"{number}.csv"
             path.write_text("item,n\n" + "".join(f"{item},{n}\n" for item, n in rows))
