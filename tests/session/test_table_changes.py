@@ -68,6 +68,20 @@ def test_a_key_makes_updates_of_rows_on_both_sides(rows: Rows, stock: Stock) -> 
     ]
 
 
+def test_rows_that_share_a_key_are_no_updates(rows: Rows, run: Run, stock: Stock) -> None:
+    stock(("tea", 1), ("milk", 3))
+    run("INSERT INTO stock VALUES ('tea', 2)")
+    run("UPDATE stock SET n = n + 10")
+    run("UPDATE stock SET item = 'tea' WHERE item = 'milk'")
+    told = rows("SELECT snapshot_id, change_type, item, n FROM table_changes('stock', 2, 3)")
+    assert sorted(told) == [
+        (2, "delete", "tea", 1), (2, "delete", "tea", 2),
+        (2, "insert", "tea", 11), (2, "insert", "tea", 12),
+        (2, "update_postimage", "milk", 13), (2, "update_preimage", "milk", 3),
+        (3, "delete", "milk", 13), (3, "insert", "tea", 13),
+    ]  # fmt: skip
+
+
 def test_rows_that_a_rewrite_moves_are_no_changes(rows: Rows, run: Run, stock: Stock) -> None:
     stock(*((f"i{n}", n) for n in range(50)))
     stock(("i7", 7))
