@@ -310,6 +310,25 @@ def test_it_is_never_rebuilt_but_on_purpose(people, ask):
     assert people.built().commit is None
 
 
+def test_a_snapshot_becomes_a_table_only_on_purpose_and_a_table_a_snapshot(people, ask):
+    people.model("history", "SELECT id, name FROM raw.people")
+    people.built()
+    snapshot(people, "SELECT id, name FROM raw.people")
+    planned = ask.of(people.plan(), "main.history")
+    assert (planned.action, planned.because) == (
+        "create",
+        "meaning_changed: models/history.sql:1: it was a model; 1 commit of raw.people",
+    )
+    people.built()
+    assert history(people) == [(1, "ann", 1, None), (2, "bob", 1, None)]
+    people.model("history", "SELECT id, name FROM raw.people")
+    with pytest.raises(CrannogError) as raised:
+        people.built()
+    assert (raised.value.code, raised.value.exit_code) == ("snapshot_never_rebuilt", 2)
+    people.built(full=True, forget_history=True)
+    assert people.rows("history") == [(1, "ann"), (2, "bob")]
+
+
 def test_a_build_that_fails_leaves_it_as_it_was(people, ask):
     people.built()
     before = history(people)

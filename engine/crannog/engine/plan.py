@@ -112,10 +112,10 @@ def draft(
     warnings = (*found.warnings, *compiled.warnings)
     if compiled.errors:
         return Draft(ground, _plan(ground, (), tuple(compiled.errors), warnings), found, compiled)
-    if full and not forget:
+    if not forget:
         from crannog.engine.snapshot import refuse_to_forget
 
-        refuse_to_forget(compiled.nodes)
+        refuse_to_forget(compiled.nodes, full=full)
     decider = Decider(compiled, bench, full=full)
     decisions = decider.expected()
     models = [_model_plan(compiled, key, decision) for key, decision in decisions.items()]

@@ -121,10 +121,24 @@ def _view_text(compiled: Compiled, key: str) -> str:
     return compiled.ground.lake.pin(compiled.ground.state.tables[key]).text or ""
 
 
-def refuse_to_forget(nodes: Mapping[str, Node]) -> None:
-    """Refuse `--full` for snapshots: it would replace a history by what there is now."""
+def refuse_to_forget(nodes: Mapping[str, Node], *, full: bool) -> None:
+    """Refuse to replace a history by what there is now, unless somebody says so.
+
+    Args:
+        full: whether everything is to be rebuilt.
+    """
+    for node in nodes.values():
+        was = node.last.entry.kind if node.last is not None else None
+        if was == "snapshot" and node.kind != was:
+            raise ModelError(
+                "snapshot_never_rebuilt",
+                f"{node.facts.name} is a snapshot, whose rows tell what was there before",
+                hint="give the new model another name, or add --full --forget-history",
+                file=node.facts.path,
+                line=1,
+            )
     found = [node.facts for node in nodes.values() if node.kind == "snapshot"]
-    if found:
+    if full and found:
         names = ", ".join(facts.name for facts in found[:_NAMED])
         raise ModelError(
             "snapshot_never_rebuilt",

@@ -67,10 +67,10 @@ def _refusal(
 
 
 def _culprit(tokens: Sequence[Token]) -> Token:
-    """Return the first token up to which the text is volatile: the last one of what makes it so."""
-    for at in range(len(tokens)):
-        if volatile(tokens[: at + 2]) is not None:
-            return tokens[at]
+    """Return the name that makes a text volatile."""
+    for at, token in enumerate(tokens):
+        if volatile(tokens[: at + 1]) is not None:
+            return token if token.is_name else tokens[at - 1]
     return tokens[0]
 
 
