@@ -7,7 +7,7 @@ import pytest
 from crannog.catalog.lake import Lake
 from crannog.catalog.stores import open_store
 from crannog.engine import connect
-from crannog.errors import CrannogError
+from crannog.errors import CrannogError, QueryError
 
 
 @pytest.fixture
@@ -349,6 +349,36 @@ def test_a_version_on_which_the_text_fails_is_left_out_once_it_is_past(people):
     [warning] = people.built().warnings
     assert "is left out: " in warning
     assert history(people) == [(1, 5, 2, None), (2, 5, 2, None)]
+
+
+def test_a_version_that_could_not_be_read_for_now_is_never_left_out(people, monkeypatch):
+    from crannog.engine.snapshot_fold import Fold
+
+    people.sql("UPDATE raw.people SET name = 'a' WHERE id = 1")
+    people.sql("UPDATE raw.people SET name = 'b' WHERE id = 1")
+    run, calls = Fold._run, []
+
+    def fails(self, text, place):
+        calls.append(text)
+        if len(calls) == 2:
+            raise QueryError("out_of_memory", "the memory limit was reached")
+        run(self, text, place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fold, "_run", fails)
+        result = people.build()
+    assert (result.error.code, result.commit, len(calls)) == ("out_of_memory", None, 2)
+    assert people.built().warnings == ()
+    assert [row[1] for row in history(people)] == ["a", "ann", "b", "bob"]
+
+
+def test_snapshots_of_snapshots_take_their_times(people):
+    snapshot(people, "SELECT id, name FROM history WHERE valid_to IS NULL", name="second")
+    people.built()
+    people.sql("UPDATE raw.people SET name = 'a' WHERE id = 1")
+    people.built()
+    assert history(people, "second") == [(1, "a", 4, None), (1, "ann", 2, 4), (2, "bob", 2, None)]
+    assert people.built().commit is None
 
 
 def test_a_branch_goes_on_and_a_merge_is_one_step(people):

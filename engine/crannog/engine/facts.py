@@ -57,7 +57,7 @@ class Facts:
     """Hold what a file of the project says by itself, before any name in it is looked up.
 
     Args:
-        kind: table, view or seed.
+        kind: table, view, snapshot or seed.
         reads: names of tables as the text writes them, without AT.
         pinned: names with an AT clause, which never move.
         variables: names that `getvariable` reads.

@@ -16,7 +16,7 @@ from crannog.engine.inputs import Past, spliced
 from crannog.engine.read import FILE_COLUMN, select_files
 from crannog.engine.snapshot_steps import Then, closure
 from crannog.engine.write import columns_of, write_files
-from crannog.errors import CrannogError, Interrupted, ModelError, QueryError, TestsFailed
+from crannog.errors import CrannogError, QueryError, TestsFailed
 from crannog.names import TableName, literal, quote
 from crannog.sql.snapshot import SPAN, VALID_TO, close_rows, moment, open_rows, repeated
 from crannog.types import widen
@@ -36,7 +36,14 @@ if TYPE_CHECKING:
     from crannog.types import Column
 
 _OURS = "@snapshot"
-_NOT_EVALUATED = (QueryError, ModelError, TestsFailed)
+# What a version itself is to blame for; anything else, as a lack of memory, may pass.
+_OF_THE_VERSION = frozenset(
+    """
+    ambiguous_column bad_column_name binder_error catalog_error conversion_error division_by_zero
+    duplicate_key hugeint_overflow invalid_input no_matching_function not_grouped out_of_range
+    type_changed type_mismatch type_not_storable unknown_column unknown_table value_not_storable
+    """.split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +213,8 @@ class Fold:
         try:
             self._evaluate(step)
             self._check_key()
-        except Interrupted:
-            raise
-        except _NOT_EVALUATED as error:
-            if newest:
+        except CrannogError as error:
+            if newest or error.code not in _OF_THE_VERSION:
                 error.file = error.file or self.node.facts.path
                 error.line = error.line or self.model.first_line
                 raise
