@@ -118,6 +118,9 @@ def _missing(statement: Statement) -> str | None:
     if statement.kind not in _WRITES:
         return None
     if statement.target is None:
+        between = {"insert": "INTO", "delete": "FROM", "merge": "INTO"}.get(statement.word)
+        if between is not None:
+            return f"{statement.word.upper()} needs {between} and a table's name"
         noun = next((word for word in ("view", "schema") if word in statement.word), "table")
         return f"{statement.word.upper()} names no {noun}"
     if statement.kind in _WITH_BODY and not statement.body:

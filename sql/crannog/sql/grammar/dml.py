@@ -18,8 +18,7 @@ def insert(words: Words) -> Statement:
     start = words.offset()
     if words.take("or", "replace") or words.take("or", "ignore"):
         clauses.append(Clause("conflict", start, words.tokens[words.at - 1].end))
-    words.take("into")
-    fields = words.target()
+    fields = words.target() if words.take("into") else {}
     if words.take("as"):
         words.at += 1
     columns = words.columns() if not words.bracket_is_query() else None
