@@ -158,3 +158,15 @@ def test_a_changed_retention_is_warned_of(crannog: Crannog, lake: Path) -> None:
     crannog("doctor", "--repair", "--lake", "lake")
     configuration = DeltaTable(str(place)).metadata().configuration
     assert configuration["delta.logRetentionDuration"] == "interval 36500 days"
+
+
+def test_what_an_adopted_table_s_writer_removed_is_told(
+    crannog: Crannog, lake: Path, tmp_path: Path
+) -> None:
+    write_deltalake(str(tmp_path / "theirs"), pyarrow.table({"id": [1, 2]}))
+    crannog("adopt", "raw.theirs", tmp_path / "theirs", "--lake", "lake")
+    assert "1 adopted tables, 1 data files" in crannog("doctor", "--lake", "lake").out
+    for file in (tmp_path / "theirs").glob("*.parquet"):
+        file.unlink()
+    found = _failed(crannog("doctor", "--lake", "lake", "--json", code=1))
+    assert found == [("adopted_file_gone", "raw.theirs")]

@@ -46,7 +46,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class Listing:
     """What lies in a table's folder, by key relative to it, with its size."""
 
     sizes: Mapping[str, int]
@@ -58,17 +58,20 @@ class Folder:
         return sorted(int(each[1]) for each in found if each is not None)
 
 
-def folder_of(lake: Lake, location: str) -> Folder:
+def listing_of(lake: Lake, location: str) -> Listing:
     """List a table's folder."""
     start = len(location) + 1
-    return Folder({info.key[start:]: info.size for info in lake.store.list(location)})
+    return Listing({info.key[start:]: info.size for info in lake.store.list(location)})
 
 
 def examine_tables(lake: Lake, pins: Iterable[Pin]) -> Iterator[Finding]:
     """Check every pinned version of every table of ours, and what main shows to others."""
     by_place: dict[str, list[Pin]] = {}
+    adopted: list[Pin] = []
     for pin in pins:
-        if pin.location is not None and pin.entry is not None and pin.kind != "adopted":
+        if pin.adopted is not None:
+            adopted.append(pin)
+        elif pin.location is not None and pin.entry is not None:
             by_place.setdefault(pin.location, []).append(pin)
     heads = {
         entry.location: lake.pin(entry)
@@ -77,7 +80,7 @@ def examine_tables(lake: Lake, pins: Iterable[Pin]) -> Iterator[Finding]:
     }
     wrong, entries, files = 0, set[str](), set[str]()
     for location, pinned in sorted(by_place.items()):
-        folder = folder_of(lake, location)
+        folder = listing_of(lake, location)
         found = [*_entries(lake, location, pinned, entries)]
         found += _files(lake, pinned, folder, files)
         if location in heads and not found:
@@ -91,6 +94,7 @@ def examine_tables(lake: Lake, pins: Iterable[Pin]) -> Iterator[Finding]:
             "ok",
             f"{len(by_place):,} tables, {len(entries):,} log entries, {len(files):,} data files",
         )
+    yield from _adopted(lake, adopted)
 
 
 def _entries(lake: Lake, location: str, pins: Iterable[Pin], seen: set[str]) -> Iterator[Finding]:
@@ -124,7 +128,7 @@ def _entries(lake: Lake, location: str, pins: Iterable[Pin], seen: set[str]) -> 
     yield from (found for found in lake.each(check, refs) if found is not None)
 
 
-def _files(lake: Lake, pins: Iterable[Pin], folder: Folder, seen: set[str]) -> Iterator[Finding]:
+def _files(lake: Lake, pins: Iterable[Pin], folder: Listing, seen: set[str]) -> Iterator[Finding]:
     """See that each data file is there, as long as it was written."""
     missing: dict[str, list[str]] = {}
     for pin in pins:
@@ -153,7 +157,38 @@ def _files(lake: Lake, pins: Iterable[Pin], folder: Folder, seen: set[str]) -> I
         )
 
 
-def published(lake: Lake, pin: Pin, folder: Folder) -> Iterator[Finding]:
+def _adopted(lake: Lake, pins: Iterable[Pin]) -> Iterator[Finding]:
+    """See that other tools still have the files that were pinned of their tables."""
+    seen: dict[tuple[str, str], str] = {}
+    for pin in pins:
+        for file in live_files(lake, pin):
+            seen.setdefault((pin.location or "", file.path), pin.name)
+    folders = {pin.location or "": lake.folder(pin) for pin in pins}
+
+    def gone(key: tuple[str, str]) -> bool:
+        folder = folders[key[0]]
+        return not folder.store.exists(folder.prefix + key[1])
+
+    lost: dict[str, list[str]] = {}
+    for key, missing in zip(seen, lake.each(gone, seen), strict=True):
+        if missing:
+            lost.setdefault(seen[key], []).append(key[1])
+    for name, files in lost.items():
+        yield Finding(
+            "adopted",
+            "failed",
+            f"{name}: its writer has removed {len(files):,} files that commits read, as {files[0]}",
+            subject=name,
+            code="adopted_file_gone",
+            hint=f"`crannog adopt {name} --refresh` moves the pin to what is there; older commits "
+            "cannot read them any more",
+        )
+    if seen and not lost:
+        count = len(set(seen.values()))
+        yield Finding("adopted", "ok", f"{count:,} adopted tables, {len(seen):,} data files")
+
+
+def published(lake: Lake, pin: Pin, folder: Listing) -> Iterator[Finding]:
     """See that others see each version of main's, in order, and nothing else."""
     assert pin.location is not None
     assert pin.version is not None
@@ -184,7 +219,7 @@ def published(lake: Lake, pin: Pin, folder: Folder) -> Iterator[Finding]:
         )
 
 
-def foreign_versions(lake: Lake, pin: Pin, folder: Folder) -> list[int]:
+def foreign_versions(lake: Lake, pin: Pin, folder: Listing) -> list[int]:
     """Return the published versions that are not what main pins, oldest first."""
     assert pin.location is not None
     assert pin.version is not None
@@ -201,7 +236,7 @@ def foreign_versions(lake: Lake, pin: Pin, folder: Folder) -> list[int]:
     return sorted(found)
 
 
-def _retention(lake: Lake, pin: Pin, folder: Folder) -> Iterator[Finding]:
+def _retention(lake: Lake, pin: Pin, folder: Listing) -> Iterator[Finding]:
     """See that the table still asks every writer to keep its old log entries."""
     assert pin.location is not None
     newest: Mapping[str, str] | None = None

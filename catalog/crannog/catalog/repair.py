@@ -11,7 +11,7 @@ from crannog.catalog.delta_entry import DataFile, entry_names, published_key, re
 from crannog.catalog.delta_log import ensure_published, live_files, stage
 from crannog.catalog.delta_replay import apply, put_list
 from crannog.catalog.doctor import Examination, examine
-from crannog.catalog.doctor_tables import Finding, folder_of, foreign_versions
+from crannog.catalog.doctor_tables import Finding, foreign_versions, listing_of
 from crannog.catalog.pins import Pin
 from crannog.catalog.state import Changes, State
 from crannog.errors import CrannogError
@@ -87,7 +87,7 @@ def _put_on_top(lake: Lake, finding: Finding, author: str) -> str:
         del head
         entry_key, pin = _found(lake, state, name)
         assert pin.location is not None
-        folder = folder_of(lake, pin.location)
+        folder = listing_of(lake, pin.location)
         foreign = foreign_versions(lake, pin, folder)
         if not foreign:
             return None
