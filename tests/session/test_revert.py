@@ -300,6 +300,22 @@ def test_a_renamed_table_goes_back_to_its_name(session):
     assert bag(session) == outside(session) == Counter([(1,), (2,), (3,)])
 
 
+def test_a_table_that_was_renamed_before_it_was_dropped_returns_with_all_that_it_had(session):
+    session.sql("CREATE TABLE a AS SELECT 1 AS i")
+    session.sql("ALTER TABLE a RENAME TO t")
+    for i in (2, 3, 4):
+        session.sql(f"INSERT INTO t VALUES ({i})")
+    session.revert(session.sql("DROP TABLE t").commit)
+    session.sql("INSERT INTO t VALUES (5)")
+    expected = Counter([(1,), (2,), (3,), (4,), (5,)])
+    assert bag(session) == outside(session, "main/a") == expected
+    for version in range(5):
+        rows = bag(session, f"FROM t AT (VERSION => {version})")
+        assert rows == Counter((i,) for i in range(1, version + 2))
+    changes = session.sql("SELECT i FROM table_changes('t', 1, 4)").fetchall()
+    assert sorted(changes) == [(2,), (3,), (4,), (5,)]
+
+
 def test_rows_of_a_table_that_was_renamed_since_are_undone_under_its_new_name(session):
     session.sql("CREATE TABLE t AS SELECT 1 AS a")
     made = session.sql("INSERT INTO t VALUES (2)").commit

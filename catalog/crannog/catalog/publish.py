@@ -254,7 +254,8 @@ def _first_version(objects: Objects, attempt: _Attempt, key: str, pin: Pin) -> i
             raise _diverged(old, pin)
         ensure_published(objects, old)
         return before.version + 1
-    stones = attempt.state.dropped.values()
+    # A name that a table has left has a stone too, which holds no place: it lived on under another.
+    stones = (each for each in attempt.state.dropped.values() if each.location is not None)
     stone = next((each for each in stones if each.id == pin.id), None)
     return 0 if stone is None else _version_after(objects, stone, pin)
 

@@ -61,11 +61,13 @@ def _same_table(objects: Objects, entry: Entry, at: Commit) -> Entry | None:
         found = before.tables.get(key)
         if found is not None and found.id == entry.id:
             return found
-    for stone in before.dropped.values():
-        if stone.id == entry.id:
-            dropped = objects.commit(stone.commit)
-            return entry_of_table(objects.state(objects.commit(dropped.parents[0])), entry.id)
-    return None
+    # Each name that it has left has a stone too: where it was dropped, the newest of them says.
+    stones = [each.commit for each in before.dropped.values() if each.id == entry.id]
+    left = [objects.commit(id) for id in stones]
+    if not left:
+        return None
+    last = max(left, key=lambda commit: commit.depth)
+    return entry_of_table(objects.state(objects.commit(last.parents[0])), entry.id)
 
 
 def _leap(objects: Objects, entry: Entry, newest: int | None) -> Entry:
