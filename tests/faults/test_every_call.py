@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from faults import FAULTS, KILLS, Case, Ended, Host
-from lake_checks import Content, check_lake, contents
+from lake_checks import Content, Outside, check_lake, contents
 
 from crannog.catalog import Lake, open_store
 
@@ -139,8 +139,11 @@ def _numbers(bench: Bench, fault: str) -> list[int]:
 def _each(bench: Bench, host: Host, fault: str, check: Callable[[Path, Ended], None]) -> None:
     for at in _numbers(bench, fault):
         place = _copied(bench.place, "case")
-        ended = host.run(Case((*bench.write.words, "--json"), str(place), fault, at))
+        with Outside(place / "lake") as outside:
+            ended = host.run(Case((*bench.write.words, "--json"), str(place), fault, at))
         try:
+            if (place / "lake").exists() and bench.write.setup:
+                outside.check(_lake(place))
             check(place, ended)
         except BaseException as error:
             error.add_note(f"CRANNOG_SEED={SEED}: {bench.write.name}, {fault} at call {at}")

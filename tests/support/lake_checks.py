@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
 
 import pyarrow
 from deltalake import DeltaTable
@@ -111,3 +114,46 @@ def _check_outside(
 
 def _key(pin: Pin, path: str) -> str:
     return f"{pin.location}/{path}"
+
+
+class Outside:
+    """Read a local lake's tables with deltalake, again and again, as another program does."""
+
+    def __init__(self, lake: Path) -> None:
+        self._lake = lake
+        self._seen: set[tuple[str, int, tuple[str, ...]]] = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._stop.is_set():
+            for log in self._lake.glob("*/*/_delta_log"):
+                place = log.parent
+                try:
+                    table = DeltaTable(str(place))
+                    read = pyarrow.table(table.scan()).to_pylist()
+                except Exception:
+                    continue  # there is no version yet
+                rows = sorted(repr([row[name] for name in sorted(row)]) for row in read)
+                where = place.relative_to(self._lake).as_posix()
+                self._seen.add((where, table.version(), tuple(rows)))
+            self._stop.wait(0.01)
+
+    def check(self, lake: Lake) -> int:
+        """See that each version that was seen is one that a commit pins; returns how many were."""
+        known: set[tuple[str, int, tuple[str, ...]]] = set()
+        for commit in all_commits(lake):
+            for entry in lake.state(commit).tables.values():
+                pin = lake.pin(entry)
+                if pin.location is not None and pin.version is not None:
+                    known.add((pin.location, pin.version, tuple(rows_of(lake, pin))))
+        assert self._seen <= known, self._seen - known
+        return len(self._seen)
