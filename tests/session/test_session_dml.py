@@ -408,3 +408,25 @@ def test_statements_change_rows_on_s3(parts: None, run: Run, rows: Rows, files: 
     assert rows("SELECT s, count(*) FROM raw.t WHERE s IN ('x', 'm') GROUP BY s ORDER BY s") == [
         ("m", 1), ("x", 1),
     ]  # fmt: skip
+
+
+def test_columns_named_like_those_that_duckdb_adds_are_the_tables_own(
+    session: Session, run: Run, rows: Rows
+) -> None:
+    run("CREATE TABLE t (filename VARCHAR, FILE_ROW_NUMBER INTEGER, rowid INTEGER)")
+    for i in range(3):
+        run(f"INSERT INTO t VALUES ('a', {i}, 7), ('b', {i}, 8), ('b', {i}, 8)")
+    updated = run("UPDATE t SET rowid = 9 WHERE filename = 'a' AND file_row_number = 1")
+    assert updated.rows == 1
+    assert run("DELETE FROM t WHERE file_row_number = 2 AND rowid = 8").rows == 2
+    run(
+        "MERGE INTO t USING (VALUES (0, 'm'), (5, 'n')) AS s(k, f) "
+        "ON t.file_row_number = s.k AND rowid = 7 WHEN MATCHED THEN UPDATE SET filename = s.f "
+        "WHEN NOT MATCHED THEN INSERT VALUES (s.f, s.k, 0)"
+    )
+    expected = [("a", 1, 9), ("a", 2, 7), ("b", 0, 8), ("b", 0, 8), ("b", 1, 8), ("b", 1, 8)]
+    expected += [("m", 0, 7), ("n", 5, 0)]
+    assert rows("FROM t ORDER BY ALL") == expected
+    run("ALTER TABLE t ADD COLUMN more INTEGER")
+    session.revert(updated.commit)
+    assert ("a", 1, 7, None) in rows("FROM t")

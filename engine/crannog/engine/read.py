@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from crannog.catalog.delta_log import schema_digest
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FILE_COLUMN = "crannog file"
 ROW_COLUMN = "crannog row"
+_ROW_NUMBER = "file_row_number"
 
 
 def select_files(
@@ -56,24 +57,35 @@ def select_files(
     # remote one is asked for them only when it is read: each footer would cost a round trip.
     if lake.store.local:
         written = {file.schema for file in found}
-        kept = [] if written == {schema_digest(kept)} else kept
+        plain = written == {schema_digest(kept)} and not _hides_rows(kept)
+        kept = [] if plain else kept
     paths = [unglobbed(url) for url in urls] if lake.store.local else urls
     source = _source(paths, kept, named=bool(partitioned) or positions, numbered=positions)
     listed = [
-        f"{restored(column, f'{_side(column, pin)}.{quote(column.name)}')} AS {quote(column.name)}"
-        for column in shown
+        f"{restored(column, _place(column, pin))} AS {quote(column.name)}" for column in shown
     ]
     if positions:
         listed += [
-            f"f.filename AS {quote(FILE_COLUMN)}",
-            f"f.file_row_number AS {quote(ROW_COLUMN)}",
+            f"f.{quote(FILE_COLUMN)}",
+            f"f.{_ROW_NUMBER} AS {quote(ROW_COLUMN)}",
         ]
     joined = f" JOIN {_partitions(urls, found, partitioned)}" if partitioned else ""
     return f"SELECT {', '.join(listed)} FROM {source} AS f{joined}"
 
 
-def _side(column: Column, pin: Pin) -> str:
-    return "p" if column.name in pin.partition_by else "f"
+def _place(column: Column, pin: Pin) -> str:
+    if column.name in pin.partition_by:
+        return f"p.{quote(column.name)}"
+    return f"f.{quote(_read_as(column))}"
+
+
+def _hides_rows(columns: Iterable[Column]) -> bool:
+    """Whether a column has the name of the one in which DuckDB gives a row's number."""
+    return any(_read_as(column) != column.name for column in columns)
+
+
+def _read_as(column: Column) -> str:
+    return f"crannog {column.name}" if column.name.lower() == _ROW_NUMBER else column.name
 
 
 def _source(urls: Sequence[str], columns: Sequence[Column], *, named: bool, numbered: bool) -> str:
@@ -81,13 +93,13 @@ def _source(urls: Sequence[str], columns: Sequence[Column], *, named: bool, numb
     options = ", hive_partitioning = false"
     if columns:
         fields = ", ".join(
-            f"{literal(c.name)}: {{name: {literal(c.name)}, type: {literal(c.stored)}, "
+            f"{literal(c.name)}: {{name: {literal(_read_as(c))}, type: {literal(c.stored)}, "
             "default_value: NULL}"
             for c in columns
         )
         options += f", schema = MAP {{{fields}}}"
     if named:
-        options += ", filename = true"
+        options += f", filename = {literal(FILE_COLUMN)}"
     if numbered:
         options += ", file_row_number = true"
     return f"read_parquet([{listed}]{options})"
@@ -110,7 +122,7 @@ def _partitions(urls: Sequence[str], files: Sequence[DataFile], columns: Sequenc
     names = ", ".join(quote(column.name) for column in columns)
     cast = ", ".join(f"CAST({quote(c.name)} AS {c.stored}) AS {quote(c.name)}" for c in columns)
     relation = f"(VALUES {', '.join(rows)}) AS v(url, {names})"
-    return f"(SELECT url, {cast} FROM {relation}) AS p ON p.url = f.filename"
+    return f"(SELECT url, {cast} FROM {relation}) AS p ON p.url = f.{quote(FILE_COLUMN)}"
 
 
 def _nothing(columns: Sequence[Column], *, positions: bool) -> str:
