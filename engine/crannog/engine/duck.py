@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import threading
+import time
 import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from crannog.engine.adopted_files import AdoptedFiles
 from crannog.engine.failures import Place, translate, translated
 from crannog.engine.scratch import Scratch
 from crannog.engine.semantics import SETTINGS
+from crannog.engine.shield import delayed
 from crannog.engine.spill import SpillFolder, check_place
 from crannog.engine.temporary import Temporary
 from crannog.errors import CrannogError, QueryError, UsageError
@@ -86,8 +88,10 @@ class Duck:
         self._adopted = AdoptedFiles()
         self.temporary = Temporary(self)
         self._spill = SpillFolder(limits.temp_directory, limits.avoid)
-        self._connection: duckdb.DuckDBPyConnection | None = duckdb.connect(":memory:")
-        self._settle(limits)
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        with delayed():
+            self._connection = duckdb.connect(":memory:")
+            self._settle(limits)
 
     def __enter__(self) -> Self:
         return self
@@ -179,6 +183,17 @@ class Duck:
             for scratch in list(self._scratches):
                 scratch.interrupt()
                 scratch.close()
-            connection.close()
+            _close(connection)
         self.worker.shutdown(wait=False)
         self._spill.remove()
+
+
+def _close(connection: duckdb.DuckDBPyConnection) -> None:
+    """Close a connection; where a thread that was stopped is still leaving it, a moment later."""
+    for _ in range(100):
+        try:
+            connection.close()
+        except Exception:  # noqa: BLE001  (DuckDB's own, which are imported late)
+            time.sleep(0.02)
+        else:
+            return

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from crannog.engine.failures import Place, located, translated
-from crannog.engine.shield import shielded
+from crannog.engine.shield import delayed, shielded
 from crannog.errors import CrannogError
 from crannog.names import TableName, literal, quote
 from crannog.types import Column
@@ -45,10 +45,11 @@ class Scratch:
         self._schemas = {"main"}
         self.search_path = f"{name}.main"
         self._closed = False
-        connection.execute(
-            f"ATTACH ':memory:' AS {name}; USE {name}; "
-            "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
-        )
+        with delayed():
+            connection.execute(
+                f"ATTACH ':memory:' AS {name}; USE {name}; "
+                "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
+            )
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from crannog.engine.shield import shielded
+from crannog.engine.shield import delayed, shielded
 from crannog.errors import UsageError
 
 _PREFIX = "crannog-spill-"
@@ -32,13 +32,14 @@ class SpillFolder:
         try:
             place.mkdir(parents=True, exist_ok=True)
             _sweep(place)
-            self.path, lock = _made(place)
+            with delayed():
+                self.path, lock = _made(place)
+                self.remove = weakref.finalize(self, _remove, self.path, lock)
         except OSError as error:
             named = f"limits.temp_directory {parent!r}" if parent is not None else str(place)
             raise UsageError(
                 "bad_limit", f"{named} cannot be used: {error.strerror}", hint=_ELSEWHERE
             ) from None
-        self.remove = weakref.finalize(self, _remove, self.path, lock)
 
 
 def check_place(folder: str, *, lake: str | None, project: str | None = None) -> None:

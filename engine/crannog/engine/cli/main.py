@@ -155,7 +155,7 @@ def _tell(error: CrannogError, arguments: list[str], *, json: bool) -> int:
 
     output = Output(json=json, color=not _has(arguments, "--no-color"))
     output.failure(error)
-    return error.exit_code
+    return Interrupted.exit_code if error.code == "interrupted" else error.exit_code
 
 
 def _has(arguments: list[str], option: str) -> bool:

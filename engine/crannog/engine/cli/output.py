@@ -14,7 +14,7 @@ from crannog.engine.render.error import render_error
 from crannog.engine.render.style import Style
 from crannog.engine.render.width import pad
 from crannog.engine.render.width import width as measure
-from crannog.errors import CrannogError
+from crannog.errors import CrannogError, Interrupted
 
 
 class Output:
@@ -84,7 +84,8 @@ class Output:
             if self.json and isinstance(document, dict):
                 errors[0].result = document
             self.failure(errors[0], errors)
-            return errors[0].exit_code
+            stopped = any(error.code == "interrupted" for error in errors)
+            return Interrupted.exit_code if stopped else errors[0].exit_code
         if self.json:
             self.document(document)
         return 0
