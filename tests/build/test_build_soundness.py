@@ -3,6 +3,7 @@
 import datetime
 import time
 
+from crannog.engine import connect
 from crannog.engine.ground import stand
 
 
@@ -137,3 +138,18 @@ def test_schemas_may_be_called_after_quarters(work):
         work.model(f"m{number}", f"SELECT k FROM q{number}.orders")
     work.built()
     assert [work.rows(f"m{number}") for number in (1, 2, 3)] == [[(1,)], [(2,)], [(3,)]]
+
+
+def test_a_file_that_went_returned_and_went_again_is_gone(work, ask):
+    work.sql("CREATE TABLE t AS SELECT 1 AS x")
+    work.model("below", "SELECT x FROM t")
+    work.model("above", "SELECT x FROM below")
+    work.built()
+    for x in (2, 3):
+        work.sql(f"UPDATE t SET x = {x}")
+        built = work.built()
+        assert ask.actions(built) == {"main.above": "rebuild", "main.below": "rebuild"}
+        assert work.rows("above") == work.rows("below") == [(x,)]
+        with connect(work.lake) as session:
+            session.revert(built.commit)
+        assert work.rows("above") == [(1,)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -136,13 +137,19 @@ class Decider:
 
 def _net(
     adds: tuple[DataFile, ...], removes: tuple[DataFile, ...]
-) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
-    """Cancel files that came and went between the two versions."""
-    gone = {file.identity for file in removes}
-    came = {file.identity for file in adds}
-    added = tuple(file for file in adds if file.identity not in gone)
-    removed = tuple(file for file in removes if file.identity not in came)
-    return added, removed
+) -> tuple[tuple[DataFile, ...] | None, tuple[DataFile, ...]]:
+    """Cancel files that came and went between the two versions, as often as they did.
+
+    A file can go, return by a revert, and go again. None: it came more often than it went, since
+    its rows had moved on into another file, and so they are there more than once.
+    """
+    balance = Counter(file.identity for file in adds)
+    balance.subtract(file.identity for file in removes)
+    if any(abs(count) > 1 for count in balance.values()):
+        return None, ()
+    came = {file.identity: file for file in adds if balance[file.identity] > 0}
+    went = {file.identity: file for file in removes if balance[file.identity] < 0}
+    return tuple(came.values()), tuple(went.values())
 
 
 def _first(moved: list[Moved]) -> str:
