@@ -151,7 +151,7 @@ def pairs_are_never_apart(url: str, workers: int, times: int) -> None:
 
 
 def test_two_programs_never_tear_a_pair_of_tables_apart(crannog: Crannog, lake: Path) -> None:
-    pairs_are_never_apart(str(lake), 2, 8)
+    pairs_are_never_apart(str(lake), 2, 6)
     logged = {
         path.name
         for path in parquet(lake)
@@ -164,7 +164,7 @@ def test_two_programs_never_tear_a_pair_of_tables_apart(crannog: Crannog, lake: 
 def test_two_programs_never_tear_a_pair_apart_on_s3(lake_url: str) -> None:
     with connect(lake_url) as session:
         session.run_script("CREATE TABLE a AS SELECT 0 AS n; CREATE TABLE b AS FROM a")
-    pairs_are_never_apart(lake_url, 2, 3)
+    pairs_are_never_apart(lake_url, 2, 2)
 
 
 def test_ctrl_c_in_a_transaction_leaves_nothing(crannog: Crannog, lake: Path) -> None:
