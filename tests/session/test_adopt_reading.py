@@ -556,6 +556,19 @@ def test_a_reader_feature_that_no_column_uses_is_no_obstacle(tmp_path: Path, rea
         lambda log: log.write_text("{"),
         lambda log: log.write_text('{"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}'),
         lambda log: log.write_text("[1]\n"),
+        lambda log: log.write_text(log.read_text() + '{"add": 5}'),
+        lambda log: log.write_text(log.read_text() + '{"remove": {"path": null}}'),
+        lambda log: log.write_text(log.read_text() + '{"add": {"path": "a", "deletionVector": 5}}'),
+        lambda log: log.write_text(log.read_text() + '{"metaData": {"id": "a"}}'),
+        lambda log: log.write_text(
+            log.read_text() + '{"metaData": {"id": "a", "schemaString": ""}}'
+        ),
+        lambda log: log.write_text(
+            log.read_text() + '{"metaData": {"id": "a", "schemaString": "{}"}}'
+        ),
+        lambda log: log.write_text(
+            log.read_text() + '{"add": {"path": "a", "deletionVector": {"storageType": "u"}}}'
+        ),
     ],
 )
 def test_a_log_that_is_damaged_is_told_not_guessed(
@@ -567,6 +580,17 @@ def test_a_log_that_is_damaged_is_told_not_guessed(
     with pytest.raises(StorageError) as error:
         session.adopt("raw.t", root)
     assert error.value.code == "delta_log_damaged"
+
+
+def test_a_file_that_was_gone_before_its_table_is_adopted_is_named(
+    tmp_path: Path, session: Session
+) -> None:
+    root = tmp_path / "t"
+    d.write_entry(root, 0, d.protocol(reader=1, writer=2), d.metadata(d.field("k", "long")),
+                  d.add("gone.parquet"))  # fmt: skip
+    with pytest.raises(StorageError, match=r"log names cannot be read: .*gone\.parquet") as error:
+        session.adopt("raw.t", root)
+    assert error.value.line is None
 
 
 def test_a_partition_value_that_does_not_fit_is_told_at_once(

@@ -76,6 +76,13 @@ class Outside:
 
 def outside(snapshot: Snapshot) -> Outside:
     """Return what a table's log says, in our terms; what cannot be read right is refused."""
+    try:
+        return _outside(snapshot)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(f"it is not as Delta's protocol says ({type(error).__name__})") from error
+
+
+def _outside(snapshot: Snapshot) -> Outside:
     check_features(snapshot.protocol, READ_RIGHT_OF_OTHERS)
     meta = snapshot.metadata
     configuration = cast("dict[str, str]", meta.get("configuration") or {})

@@ -57,8 +57,9 @@ def deleted_rows(store: Store, vector: JsonObject, files: dict[str, bytes]) -> a
         store: rooted at the table's folder.
         files: those that were read before; many vectors lie in one.
     """
-    size = cast(int, vector["sizeInBytes"])
-    kind, text = vector.get("storageType"), cast(str, vector["pathOrInlineDv"])
+    kind, text, size = (vector.get(it) for it in ("storageType", "pathOrInlineDv", "sizeInBytes"))
+    if not isinstance(text, str) or not isinstance(size, int):
+        raise _damaged("it has no place or no size")
     if kind == "i":
         data = _from_z85(text)[:size]
     elif kind == "u":

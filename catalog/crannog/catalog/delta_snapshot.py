@@ -31,6 +31,7 @@ _ALWAYS = {
     "add": "path",
     "sidecar": "path",
 }
+_TEXTS = {"metaData": "schemaString", "add": "path", "remove": "path", "sidecar": "path"}
 
 Action = tuple[str, JsonObject]
 Identity = tuple[str, str | None]
@@ -204,9 +205,21 @@ def _lines(store: Store, key: str) -> Iterator[Action]:
     try:
         for line in store.get(key).splitlines():
             if line.strip():
-                yield from cast("dict[str, JsonObject]", json.loads(line)).items()
+                for kind, action in cast("dict[str, JsonObject]", json.loads(line)).items():
+                    _check_shape(kind, action)
+                    yield kind, action
     except (ValueError, AttributeError):
         raise _damaged(store, f"{key} is not a log entry") from None
+
+
+def _check_shape(kind: str, action: JsonObject) -> None:
+    """Raise ValueError where an action lacks what its replay rests on."""
+    needed = _TEXTS.get(kind)
+    if needed is None:
+        return
+    vector = action.get("deletionVector")
+    if not isinstance(action.get(needed), str) or not (vector is None or isinstance(vector, dict)):
+        raise ValueError(kind)
 
 
 def _checkpoint(store: Store, key: str) -> Iterator[Action]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from crannog.catalog.folders import Folder
 from crannog.engine.read import select_files, unglobbed
 from crannog.engine.read_adopted import partition_values
-from crannog.errors import CrannogError, StorageError
+from crannog.errors import CrannogError, QueryError, StorageError
 from crannog.names import literal
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crannog.catalog.pins import Pin
     from crannog.catalog.store import Store
     from crannog.engine.duck import Duck
+    from crannog.engine.scratch import Scratch
 
 _AT_ONCE = 1_000
 
@@ -34,9 +35,21 @@ def count_rows(duck: Duck, store: Store, known: Outside) -> dict[str, int]:
             places = {folder.uri(path): path for path in some}
             listed = _listed(folder, some)
             sql = f"SELECT file_name, num_rows FROM parquet_file_metadata([{listed}])"
-            for name, count in scratch.fetchall(sql):
+            for name, count in _footers(scratch, sql):
                 rows[places[str(name)]] = int(str(count))
     return rows
+
+
+def _footers(scratch: Scratch, sql: str) -> list[tuple[object, ...]]:
+    """Ask files themselves; where one is gone or none, no place in our question is shown."""
+    try:
+        return scratch.fetchall(sql)
+    except QueryError as error:
+        raise StorageError(
+            error.code,
+            f"a file that the table's log names cannot be read: {error.message}",
+            hint="read the table with the tool that writes it, and repair it there",
+        ) from None
 
 
 def check_readable(lake: Lake, pin: Pin, duck: Duck) -> None:
