@@ -107,3 +107,14 @@ def test_nothing_left_to_undo_is_no_failure(crannog, shop):
     ran = crannog("revert", made, cwd=shop)
     assert ran.out == f"nothing to undo: main has none of {made[:7]} left\n"
     assert crannog("revert", made, "--json", cwd=shop).json()["commit"] is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["revert", ""], ["revert", " "], ["merge", ""], ["show", ""], ["tag", "create", "v", ""]],
+)
+def test_an_empty_ref_is_not_the_newest_commit_by_mistake(words, crannog, shop):
+    before = crannog("log", "--json", cwd=shop).json()
+    ran = crannog(*words, cwd=shop, code=2)
+    assert ran.err.startswith("error: the ref is empty")
+    assert crannog("log", "--json", cwd=shop).json() == before

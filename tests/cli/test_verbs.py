@@ -262,6 +262,11 @@ def test_an_export_shows_the_past(crannog, shop):
     assert (shop / "t.ndjson").read_text() == '{"a": 1}\n'
 
 
+def test_an_export_without_a_path_does_not_write_into_the_root_folder(crannog, shop):
+    ran = crannog("export", "", "raw.orders", cwd=shop, code=2)
+    assert ran.err.startswith("error: the path is empty")
+
+
 def test_an_exported_delta_table_is_plain(crannog, shop):
     from deltalake import DeltaTable
 

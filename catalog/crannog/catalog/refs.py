@@ -139,6 +139,13 @@ def check_name(kind: Kind, name: str) -> None:
         raise UsageError("bad_ref_name", f"{name!r} cannot name a {kind}", hint=bad)
 
 
+def check_given(ref: str) -> str:
+    """Refuse an empty REF where it would stand for the newest commit only by mistake."""
+    if not ref.strip():
+        raise UsageError("unknown_ref", "the ref is empty", hint="`crannog log` lists commits")
+    return ref
+
+
 def resolve(objects: Objects, ref: str, *, branch: str = MAIN) -> Commit:
     """Return the commit that a REF means: a name or id, then any number of `~N` and `@{time}`."""
     text = ref.strip()

@@ -86,6 +86,8 @@ def export(
             "name tables or a query, not both" if tables else "nothing to export is named",
             hint="crannog export PATH TABLE..., or crannog export PATH --query SQL",
         )
+    if not path:
+        raise UsageError("usage", "the path is empty", hint="name a file, a folder or a URL")
     frozen = session.at(session.head().id)
     chosen = kind or _kind_of(path, single=len(tables) < 2)
     done = []

@@ -293,10 +293,11 @@ class Session:
 
     def revert(self, ref: str, message: str | None = None) -> RevertResult:
         """Undo one commit of the branch by a new one; a conflict where its rows are gone."""
+        from crannog.catalog.refs import check_given
         from crannog.engine.revert import revert
 
         self._running.refuse_inside()
-        return revert(self, ref, message)
+        return revert(self, check_given(ref), message)
 
     def _in_project(self) -> Project:
         if self.project is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from crannog.catalog.refs import check_given
 from crannog.engine.cli.options import lake_of, project_of, refuse_at, settings_of
 from crannog.engine.cli.output import Output
 from crannog.errors import ConflictError
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     before = lake.head(settings.branch).commit
     document = {"branch": settings.branch, "merged": options.ref, "commit": None, "tables": []}
     try:
-        commit = lake.merge(options.ref, settings.branch, user_name(), options.message)
+        commit = lake.merge(check_given(options.ref), settings.branch, user_name(), options.message)
     except ConflictError as error:
         error.result = {**document, "conflicts": (error.result or {}).get("tables", [])}
         raise

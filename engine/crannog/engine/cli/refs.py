@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Literal
 
+from crannog.catalog.refs import check_given
 from crannog.engine.cli.log import first_line
 from crannog.engine.cli.options import commit_of, lake_of, project_of, refuse_at, settings_of
 from crannog.engine.cli.output import Output, short_time, table_lines
@@ -65,7 +66,7 @@ def _create(
     lake: Lake, settings: Settings, options: argparse.Namespace, kind: Kind, output: Output
 ) -> int:
     if options.ref is not None:
-        commit = lake.resolve(options.ref, branch=settings.branch)
+        commit = lake.resolve(check_given(options.ref), branch=settings.branch)
     else:
         commit = commit_of(lake, settings)
     create = lake.create_branch if kind == "branch" else lake.create_tag

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, cast
 
+from crannog.catalog.refs import check_given
 from crannog.engine.cli.log import change_text, changes_of
 from crannog.engine.cli.options import lake_of, project_of, settings_of
 from crannog.engine.cli.output import Output, rows_text, short_time, version_text
 from crannog.engine.render.width import printable
-from crannog.errors import UsageError
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
@@ -30,9 +30,7 @@ def run(options: argparse.Namespace) -> int:
     output = Output.of(options)
     settings = settings_of(options, project_of(options))
     lake = lake_of(settings)
-    if not options.ref.strip():
-        raise UsageError("unknown_ref", "the ref is empty", hint="`crannog log` lists commits")
-    commit = lake.resolve(options.ref, branch=settings.branch)
+    commit = lake.resolve(check_given(options.ref), branch=settings.branch)
     document = show_document(lake, commit)
     for line in _lines(commit, cast("list[JsonObject]", document["models"]), output):
         output.line(line)
