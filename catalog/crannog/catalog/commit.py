@@ -52,6 +52,7 @@ class Commit:
         tables: what this commit alone did, by table key.
         code: the git commit of the project.
         run: id of the run that made it.
+        reverts: id of the commit that it undoes.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Commit:
     base: str | None = None
     changes: Delta = field(default_factory=Delta)
     tables: Mapping[str, TableChange] = field(default_factory=dict)
+    reverts: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def time_from_text(text: str) -> datetime:
 
 def commit_to_json(commit: Commit) -> JsonObject:
     """Return the object that is kept at `commits/<id>`."""
-    return {
+    kept: JsonObject = {
         "id": commit.id,
         "parents": list(commit.parents),
         "time": time_text(commit.time),
@@ -119,6 +121,9 @@ def commit_to_json(commit: Commit) -> JsonObject:
         "changes": delta_to_json(commit.changes),
         "tables": {key: _change_to_json(change) for key, change in commit.tables.items()},
     }
+    if commit.reverts is not None:
+        kept["reverts"] = commit.reverts
+    return kept
 
 
 def commit_from_json(kept: JsonObject) -> Commit:
@@ -140,6 +145,7 @@ def commit_from_json(kept: JsonObject) -> Commit:
         base=cast("str | None", kept["base"]),
         changes=delta_from_json(cast(JsonObject, kept["changes"])),
         tables={key: _change_from_json(change) for key, change in tables.items()},
+        reverts=cast("str | None", kept.get("reverts")),
     )
 
 

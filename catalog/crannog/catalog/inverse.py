@@ -12,7 +12,7 @@ from crannog.catalog.ledger import FileEntry, add_files, all_files
 from crannog.catalog.objects import Objects
 from crannog.catalog.pins import Pin
 from crannog.catalog.state import Entry, State
-from crannog.errors import UsageError
+from crannog.errors import ConflictError, UsageError
 
 _SAME_LOAD = ("size", "sha256", "loaded_at")
 
@@ -71,6 +71,35 @@ def check_revertible(objects: Objects, head: Head, commit: Commit) -> None:
     beside = [(state.projects, state.schemas) for state in (before, after)]
     if not _changed_keys(before, after) and beside[0] == beside[1]:
         raise UsageError("nothing_to_revert", f"commit {id} changed nothing")
+    by = _undone_by(objects, head.commit, commit)
+    if by is not None:
+        raise ConflictError(
+            "revert_conflict",
+            f"commit {id} cannot be undone: it is undone already by {by.id[:7]}",
+            hint=f"`crannog revert {by.id[:7]}` brings back what it did",
+        )
+
+
+def _undone_by(objects: Objects, head: Commit, commit: Commit) -> Commit | None:
+    """Return the commit that undid another and is not undone itself; None: there is none.
+
+    It changed the tables that the other changed, so only their histories are looked through.
+    """
+    after, now = objects.state(commit), objects.state(head)
+    ids = {entry.id for key, entry in after.tables.items() if key in commit.tables}
+    names = {change.name for change in commit.tables.values()}
+    names |= {entry.name for entry in now.tables.values() if entry.id in ids}
+    later: dict[str, Commit] = {}
+    for name in names:
+        for each in history.table_history(objects, head, name):
+            if each.depth <= commit.depth:
+                break
+            later[each.id] = each
+    undone: dict[str, Commit] = {}
+    for each in sorted(later.values(), key=lambda one: one.depth, reverse=True):
+        if each.reverts is not None and each.id not in undone:
+            undone[each.reverts] = each
+    return undone.get(commit.id)
 
 
 def undos(objects: Objects, commit: Commit, now: State) -> list[Undo]:

@@ -122,13 +122,13 @@ class Lake(Objects):
         project: str | None = None,
         code: str | None = None,
         run: str | None = None,
-        parents_extra: tuple[str, ...] = (),
+        reverts: str | None = None,
     ) -> Commit | None:
         """Publish what `prepare` makes of the branch's head; None: it had nothing to do.
 
         `prepare(head, state)` is called again after each lost race and may raise ConflictError.
         """
-        origin = publish.Origin(author, message, cause, project, code, run, parents_extra)
+        origin = publish.Origin(author, message, cause, project, code, run, reverts=reverts)
         return publish.publish(self, branch, prepare, origin)
 
     def merge(

@@ -40,6 +40,7 @@ class Origin:
     code: str | None = None
     run: str | None = None
     parents_extra: tuple[str, ...] = ()
+    reverts: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +304,7 @@ def _commit(objects: Objects, attempt: _Attempt, origin: Origin) -> Commit:
         base=base,
         changes=since,
         tables=_table_changes(attempt),
+        reverts=origin.reverts,
     )
     objects.put_commit(commit)
     return commit

@@ -25,6 +25,7 @@ def commit_document(commit: Commit) -> JsonObject:
         "project": commit.project,
         "code": commit.code,
         "run": commit.run,
+        "reverts": commit.reverts,
         "tables": [
             {"name": change.name, "kind": change.kind, "from": change.before, "to": change.after,
              "dropped": change.dropped, "renamed_from": change.renamed_from,

@@ -83,7 +83,12 @@ def revert(session: Session, ref: str, message: str | None = None) -> RevertResu
     said = message if message is not None else f"revert {commit.id[:7]}: {commit.message}"
     try:
         made = lake.publish(
-            settings.branch, work.prepare, author=session.user, message=said, cause="revert"
+            settings.branch,
+            work.prepare,
+            author=session.user,
+            message=said,
+            cause="revert",
+            reverts=commit.id,
         )
     except ConflictError as error:
         error.result = {
