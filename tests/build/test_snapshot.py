@@ -105,7 +105,7 @@ def test_nothing_changed_reads_no_data(people, monkeypatch):
     people.sql("CREATE TABLE raw.other AS SELECT 1 AS x")
     people.model("other", "SELECT x FROM raw.other")
     asked = []
-    from crannog.engine.snapshot_fold import Fold
+    from crannog.engine.snapshots.fold import Fold
 
     monkeypatch.setattr(Fold, "go", lambda *words: asked.append(words))
     assert people.built().commit is not None
@@ -352,7 +352,7 @@ def test_a_version_on_which_the_text_fails_is_left_out_once_it_is_past(people):
 
 
 def test_a_version_that_could_not_be_read_for_now_is_never_left_out(people, monkeypatch):
-    from crannog.engine.snapshot_fold import Fold
+    from crannog.engine.snapshots.fold import Fold
 
     people.sql("UPDATE raw.people SET name = 'a' WHERE id = 1")
     people.sql("UPDATE raw.people SET name = 'b' WHERE id = 1")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from crannog.catalog import Pin
 from crannog.catalog.delta_log import DataFile, stage
-from crannog.engine.change_rows import common_type, differing_files, net_rows
+from crannog.engine.changes.rows import common_type, differing_files, net_rows
 from crannog.engine.write import columns_of, write_files
 
 Row = tuple[object, ...]

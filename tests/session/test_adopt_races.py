@@ -66,7 +66,7 @@ def test_one_of_many_refreshes_and_the_others_find_it_done(lake: Path) -> None:
 def test_a_table_that_is_dropped_meanwhile_does_not_come_back(
     lake: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from crannog.engine import adopt as adopting
+    from crannog.engine.adoption import adopt as adopting
 
     with connect(lake) as session:
         session.adopt("events", lake.parent / "events")

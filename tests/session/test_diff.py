@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crannog.engine import Outcome, Session, connect
-from crannog.engine.diff_result import CHANGES, Diff, TableDiff
+from crannog.engine.changes.diff_result import CHANGES, Diff, TableDiff
 from crannog.errors import UsageError
 
 Rows = Callable[..., list[tuple[object, ...]]]

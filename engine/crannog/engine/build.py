@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from crannog.engine.adoption.follow import look, move
 from crannog.engine.bench import Bench
 from crannog.engine.events import Followed, Listener, Published, Waiting, Warned
-from crannog.engine.follow import look, move
 from crannog.engine.ground import Ground, refuse_at, stand
 from crannog.engine.plan import Draft, draft, ignore
 from crannog.engine.record import Record

@@ -354,7 +354,7 @@ class Compiled:
     def _with_history(
         self, node: Node, model: Model, columns: tuple[Column, ...]
     ) -> tuple[Column, ...]:
-        from crannog.engine.snapshot import check_views, history_columns
+        from crannog.engine.snapshots.decide import check_views, history_columns
 
         check_views(self, node, model)
         last = node.last

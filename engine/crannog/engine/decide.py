@@ -50,7 +50,7 @@ class Decider:
             will: what is expected of inputs that are not built yet.
         """
         if node.kind == "snapshot":
-            from crannog.engine.snapshot import decide_fold
+            from crannog.engine.snapshots.decide import decide_fold
 
             moved = self._moved(node, staged, will or {})
             return decide_fold(self.compiled, node, moved, staged, will or {})

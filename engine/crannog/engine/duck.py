@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from crannog.engine.adopted_files import AdoptedFiles
+from crannog.engine.adoption.files import AdoptedFiles
 from crannog.engine.failures import Place, translate, translated
 from crannog.engine.scratch import Scratch
 from crannog.engine.semantics import SETTINGS

@@ -10,11 +10,11 @@ from crannog.catalog.delta_log import DataFile, stage
 from crannog.catalog.pins import Pin
 from crannog.catalog.state import Changes
 from crannog.engine.compact import Compaction, compaction, due
-from crannog.engine.leftovers import Leftovers, surely_unpublished
 from crannog.engine.lookup import Lookup, unknown_table
 from crannog.engine.ownership import refuse_owned
 from crannog.engine.reading import reading
 from crannog.engine.result import Outcome
+from crannog.engine.transactions.leftovers import Leftovers, surely_unpublished
 from crannog.errors import QueryError
 from crannog.names import RESERVED_SCHEMAS, TableName
 from crannog.sql.statement import Name

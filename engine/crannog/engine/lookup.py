@@ -275,7 +275,7 @@ class Lookup:
 
     def _changes(self, call: ChangesCall, params: Parameters | None, text: str) -> Splice:
         """Make the relation that a call of table_changes gives."""
-        from crannog.engine.table_changes import changes_select
+        from crannog.engine.changes.table_changes import changes_select
 
         first, last = (self._bound(each, params, text) for each in (call.first, call.last))
         try:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from crannog.engine.compile import Compiled, Node
     from crannog.engine.duck import Duck, Scratch
     from crannog.engine.refresh import Decision
-    from crannog.engine.snapshot import FoldPlan
-    from crannog.engine.snapshot_fold import Written
+    from crannog.engine.snapshots.decide import FoldPlan
+    from crannog.engine.snapshots.fold import Written
     from crannog.types import Column
 
 
@@ -118,7 +118,7 @@ class Maker:
 
     def _fold(self, node: Node, plan: FoldPlan) -> Made:
         """Fold into a snapshot the versions of its inputs that it does not know yet."""
-        from crannog.engine.snapshot_fold import Fold
+        from crannog.engine.snapshots.fold import Fold
 
         base = self._base(node)
         columns = self._columns(node)
@@ -136,7 +136,7 @@ class Maker:
         written: Written,
     ) -> Made:
         """Stage what a fold has written; if the commit gets another time, its rows do too."""
-        from crannog.engine.snapshot_fold import restamped
+        from crannog.engine.snapshots.fold import restamped
 
         pin = base
         if base.entry is None or written.changes or columns != base.columns:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
+from crannog.engine.adoption.follow import Newer, look, overlaid
 from crannog.engine.bench import Bench
 from crannog.engine.events import Event, Listener
 from crannog.engine.facts import Facts
-from crannog.engine.follow import Newer, look, overlaid
 from crannog.engine.ground import Ground, stand
 from crannog.engine.manifest import Item
 from crannog.engine.steps import ModelPlan, Plan, Selection
@@ -113,7 +113,7 @@ def draft(
     if compiled.errors:
         return Draft(ground, _plan(ground, (), tuple(compiled.errors), warnings), found, compiled)
     if not forget:
-        from crannog.engine.snapshot import refuse_to_forget
+        from crannog.engine.snapshots.decide import refuse_to_forget
 
         refuse_to_forget(compiled.nodes, full=full)
     decider = Decider(compiled, bench, full=full)

@@ -42,7 +42,7 @@ def select_files(
     if not found:
         return _nothing(shown, positions=positions)
     if pin.adopted is not None:
-        from crannog.engine.read_adopted import select_adopted
+        from crannog.engine.adoption.read import select_adopted
 
         places = (FILE_COLUMN, ROW_COLUMN) if positions else ()
         return select_adopted(lake, pin, found, shown, places, duck)

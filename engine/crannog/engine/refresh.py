@@ -16,7 +16,7 @@ from crannog.sql.refresh.reasons import Reason, ReasonCode
 if TYPE_CHECKING:
     from crannog.catalog.delta_log import DataFile
     from crannog.catalog.pins import Pin
-    from crannog.engine.snapshot import FoldPlan
+    from crannog.engine.snapshots.decide import FoldPlan
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from crannog.engine.handles import Handles
 from crannog.engine.reading import Parameters, Reading, Run
 from crannog.engine.refusals import check_parameters, only_statement, used_parameters
 from crannog.engine.result import Outcome, Result
-from crannog.engine.running import Running
+from crannog.engine.transactions.running import Running
 from crannog.errors import CrannogError, UsageError
 from crannog.sql.statements import Statement, split
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
     from crannog.catalog.lake import Lake
     from crannog.catalog.store import Store
-    from crannog.engine.adopt import AdoptResult
-    from crannog.engine.diff_result import Diff
+    from crannog.engine.adoption.adopt import AdoptResult
+    from crannog.engine.changes.diff_result import Diff
     from crannog.engine.duck import Duck, Limits
     from crannog.engine.events import Listener
     from crannog.engine.load.options import LoadKeywords, LoadResult
     from crannog.engine.project import Project
     from crannog.engine.revert import RevertResult
     from crannog.engine.steps import BuildOptions, BuildResult, Plan, TestsResult
-    from crannog.engine.transaction import Transaction
+    from crannog.engine.transactions.transaction import Transaction
 
 
 class Session:
@@ -203,7 +203,7 @@ class Session:
             follow: whether `plan` and `build` look for newer versions themselves.
             version: pin this one, not the newest.
         """
-        from crannog.engine.adopt import Wish, adopt
+        from crannog.engine.adoption.adopt import Wish, adopt
 
         self._running.refuse_inside()
         place = None if url is None else str(url)
@@ -286,7 +286,7 @@ class Session:
             table: only this one.
             key: columns to match its rows by, instead of its own key.
         """
-        from crannog.engine.diff import diff
+        from crannog.engine.changes.diff import diff
 
         before, after = (self.lake.resolve(ref, branch=self.settings.branch) for ref in (a, b))
         return diff(self.lake, lambda: self.duck, before, after, table, key)

@@ -9,7 +9,7 @@ from crannog.engine.cli.options import refuse_at, session_of
 from crannog.engine.cli.output import Output
 
 if TYPE_CHECKING:
-    from crannog.engine.adopt import AdoptResult
+    from crannog.engine.adoption.adopt import AdoptResult
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Pin a version, and say which."""
-    from crannog.engine.adopt import Wish, adopt
+    from crannog.engine.adoption.adopt import Wish, adopt
 
     output = Output.of(options)
     refuse_at(options)

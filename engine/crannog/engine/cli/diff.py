@@ -13,7 +13,7 @@ from crannog.errors import UsageError
 from crannog.names import quote_if_needed
 
 if TYPE_CHECKING:
-    from crannog.engine.diff_result import Diff, TableDiff
+    from crannog.engine.changes.diff_result import Diff, TableDiff
     from crannog.engine.session import Session
 
 _MARKS = {"created": "+", "dropped": "-", "replaced": "!", "metadata": "=", "rewritten": "="}

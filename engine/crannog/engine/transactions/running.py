@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
     from crannog.engine.config import Settings
     from crannog.engine.handles import Handles
-    from crannog.engine.transaction import Transaction
+    from crannog.engine.transactions.transaction import Transaction
 
 _STEPS = frozenset({StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK})
 
@@ -172,7 +172,7 @@ class Running:
                 self._forget_ended(transaction)
 
     def _begin(self, run: Run) -> Outcome:
-        from crannog.engine.transaction import Transaction
+        from crannog.engine.transactions.transaction import Transaction
 
         if self.transaction is not None:
             hint = "COMMIT or ROLLBACK the one before"

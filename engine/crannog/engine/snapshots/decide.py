@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from crannog.engine.refresh import Decision, Moved
-from crannog.engine.snapshot_steps import Start, Then, complete, start_of, steps, versions
+from crannog.engine.snapshots.steps import Start, Then, complete, start_of, steps, versions
 from crannog.errors import CrannogError, ModelError
 from crannog.names import quote
 from crannog.sql.refresh.reasons import Reason, ReasonCode

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crannog.engine.change_rows import net_rows
-from crannog.engine.diff_result import SAME, Diff, TableDiff, is_view, table_key
-from crannog.engine.diff_rows import RowCounts, count_rows, counts_without_reading
+from crannog.engine.changes.diff_result import SAME, Diff, TableDiff, is_view, table_key
+from crannog.engine.changes.diff_rows import RowCounts, count_rows, counts_without_reading
+from crannog.engine.changes.rows import net_rows
 from crannog.errors import UsageError
 from crannog.names import TableName, did_you_mean, quote
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from crannog.catalog.versions import VersionStep, entry_of_table, last_entry, version_steps
-from crannog.engine.change_rows import COUNT, differing_files, repeated, signed
+from crannog.engine.changes.rows import COUNT, differing_files, repeated, signed
 from crannog.engine.read import FILE_COLUMN, select_files
 from crannog.errors import QueryError
 from crannog.names import TableName, literal, quote
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
     from crannog.catalog.pins import Pin
     from crannog.catalog.state import Entry
-    from crannog.engine.change_rows import FileChange
+    from crannog.engine.changes.rows import FileChange
     from crannog.engine.duck import Duck
     from crannog.types import Column
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from crannog.catalog.folders import Folder
+from crannog.engine.adoption.read import partition_values
 from crannog.engine.read import select_files, unglobbed
-from crannog.engine.read_adopted import partition_values
 from crannog.errors import CrannogError, QueryError, StorageError
 from crannog.names import literal
 

@@ -14,7 +14,7 @@ from crannog.engine.compact import due
 from crannog.engine.compile import prepared
 from crannog.engine.inputs import Past, spliced
 from crannog.engine.read import FILE_COLUMN, select_files
-from crannog.engine.snapshot_steps import Then, closure
+from crannog.engine.snapshots.steps import Then, closure
 from crannog.engine.write import columns_of, write_files
 from crannog.errors import CrannogError, QueryError, TestsFailed
 from crannog.names import TableName, literal, quote
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from crannog.engine.compile import Compiled, Node
     from crannog.engine.failures import Place
     from crannog.engine.scratch import Scratch
-    from crannog.engine.snapshot import FoldPlan
-    from crannog.engine.snapshot_steps import PinOf
+    from crannog.engine.snapshots.decide import FoldPlan
+    from crannog.engine.snapshots.steps import PinOf
     from crannog.types import Column
 
 _OURS = "@snapshot"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
     from crannog.catalog.pins import Pin
     from crannog.catalog.state import Changes, State
-    from crannog.engine.adopt import Found
+    from crannog.engine.adoption.adopt import Found
     from crannog.engine.duck import Duck
     from crannog.engine.ground import Ground
 
@@ -69,7 +69,7 @@ def overlaid(ground: Ground, newer: Newer) -> Ground:
         return ground
     from crannog.catalog.adopted import adopted_pin
     from crannog.catalog.draft import draft_entry, draft_pin
-    from crannog.engine.adopt import base_of
+    from crannog.engine.adoption.adopt import base_of
 
     tables = dict(ground.state.tables)
     for key, step in newer.steps.items():
@@ -86,7 +86,7 @@ def move(ground: Ground, newer: Newer, author: str) -> tuple[Pin, ...]:
     lake = ground.lake
     if not newer.steps or lake is None:
         return ()
-    from crannog.engine.adopt import base_of
+    from crannog.engine.adoption.adopt import base_of
 
     pins: dict[str, Pin] = {}
     for key, step in newer.steps.items():
@@ -131,7 +131,7 @@ def _prepare(
 def _step(lake: Lake, pin: Pin, duck: Opened) -> Step | None:
     from crannog.catalog.delta_snapshot import newest_version
     from crannog.catalog.folders import store_of
-    from crannog.engine.adopt import Found
+    from crannog.engine.adoption.adopt import Found
 
     assert pin.location is not None
     store = store_of(lake, pin.location)

@@ -17,7 +17,7 @@ from crannog.catalog.locations import used_places
 from crannog.catalog.pins import Pin
 from crannog.catalog.state import Changes
 from crannog.catalog.stores import open_store
-from crannog.engine.check_adopted import check_readable, count_rows
+from crannog.engine.adoption.check import check_readable, count_rows
 from crannog.engine.describe import unknown_table
 from crannog.engine.project import refuse_model_file
 from crannog.errors import ConflictError, CrannogError, UsageError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.delta_log import changes_between
-from crannog.engine.change_rows import COUNT, NetRows, differing_files, repeated
+from crannog.engine.changes.rows import COUNT, NetRows, differing_files, repeated
 from crannog.names import quote
 
 if TYPE_CHECKING:

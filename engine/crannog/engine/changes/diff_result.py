@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from crannog.engine.change_rows import net_rows
-from crannog.engine.diff_rows import differing_rows
+from crannog.engine.changes.diff_rows import differing_rows
+from crannog.engine.changes.rows import net_rows
 from crannog.errors import UsageError
 from crannog.names import TableName
 

@@ -20,11 +20,11 @@ from crannog.engine.edit import (
     outcome_of,
     shortened,
 )
-from crannog.engine.leftovers import Leftovers, surely_unpublished
 from crannog.engine.queries import answer
 from crannog.engine.reading import Reading, Run
 from crannog.engine.result import Outcome, Result
-from crannog.engine.squash import Squashed, squashed
+from crannog.engine.transactions.leftovers import Leftovers, surely_unpublished
+from crannog.engine.transactions.squash import Squashed, squashed
 from crannog.errors import ConflictError, CrannogError
 
 if TYPE_CHECKING:

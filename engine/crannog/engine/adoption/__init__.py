@@ -1,0 +1,1 @@
+"""Tables that other tools write: used in place, at a version that the catalog pins."""
