@@ -2,56 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from lakes import Wrapped
+from meddling import Race
 
-from crannog.catalog import open_store
-from crannog.catalog.store import Store
-from crannog.engine import Outcome, Result, Session, connect
-from crannog.engine.handles import Handles
-from crannog.errors import ConflictError, CrannogError
-
-
-class Meddling(Wrapped):
-    """Let somebody else commit just before our first swap."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self.meddle: Callable[[], object] | None = None
-
-    def swap(self, key: str, data: bytes, token: str | None) -> bool:
-        meddle, self.meddle = self.meddle, None
-        if meddle is not None:
-            meddle()
-        return self.store.swap(key, data, token)
-
-
-class Race:
-    """Hold two sessions: when `mine` publishes, `theirs` has published first."""
-
-    def __init__(self, url: str) -> None:
-        self.theirs = connect(url, user="bob")
-        handles = Handles(self.theirs.settings, "ann")
-        self.store = Meddling(open_store(url))
-        handles._store = self.store
-        self.mine = Session(self.theirs.settings, user="ann", handles=handles)
-
-    def run(self, mine: str, theirs: str) -> str | None:
-        """Run ours, overtaken by theirs; return the code of its error."""
-        self.store.meddle = lambda: self.theirs.sql(theirs)
-        try:
-            done = self.mine.run_script(mine)
-        except CrannogError as error:
-            return error.code
-        assert isinstance(done[-1], Outcome)
-        return None
-
-    def rows(self, text: str) -> list[tuple[object, ...]]:
-        found = self.theirs.sql(text)
-        assert isinstance(found, Result)
-        return found.fetchall()
+from crannog.engine import connect
+from crannog.errors import ConflictError
 
 
 @pytest.fixture
@@ -60,10 +17,8 @@ def race(lake_url: str) -> Iterator[Race]:
     with connect(lake_url) as session:
         session.sql("CREATE TABLE t AS SELECT 1 AS a")
         session.sql("CREATE VIEW v AS FROM t")
-    made = Race(lake_url)
-    yield made
-    made.theirs.close()
-    made.mine._handles.close()
+    with Race(lake_url) as made:
+        yield made
 
 
 @pytest.mark.parametrize(
@@ -116,7 +71,7 @@ def race(lake_url: str) -> Iterator[Race]:
 def test_a_definition_that_lost_a_race(
     race: Race, mine: str, theirs: str, error: str | None, check: str, found: list[object]
 ) -> None:
-    assert race.run(mine, theirs) == error
+    assert race.code(mine, theirs) == error
     assert sorted(row[0] for row in race.rows(check)) == found  # type: ignore[type-var]
 
 

@@ -11,6 +11,7 @@ from crannog.catalog import open_store
 from crannog.catalog.store import Store
 from crannog.engine import Outcome, Result, Session, connect
 from crannog.engine.handles import Handles
+from crannog.errors import CrannogError
 
 
 class Meddling(Wrapped):
@@ -49,6 +50,16 @@ class Race:
         done = self.mine.sql(mine)
         assert isinstance(done, Outcome)
         return done
+
+    def code(self, mine: str, theirs: str) -> str | None:
+        """Run a script of ours, overtaken by theirs; return the code of its error."""
+        self.store.meddle = lambda: self.theirs.sql(theirs)
+        try:
+            done = self.mine.run_script(mine)
+        except CrannogError as error:
+            return error.code
+        assert isinstance(done[-1], Outcome)
+        return None
 
     def rows(self, text: str) -> list[tuple[object, ...]]:
         found = self.theirs.sql(text)
