@@ -165,7 +165,7 @@ def test_what_an_adopted_table_s_writer_removed_is_told(
 ) -> None:
     write_deltalake(str(tmp_path / "theirs"), pyarrow.table({"id": [1, 2]}))
     crannog("adopt", "raw.theirs", tmp_path / "theirs", "--lake", "lake")
-    assert "1 adopted tables, 1 data files" in crannog("doctor", "--lake", "lake").out
+    assert "1 adopted table, 1 data file" in crannog("doctor", "--lake", "lake").out
     for file in (tmp_path / "theirs").glob("*.parquet"):
         file.unlink()
     found = _failed(crannog("doctor", "--lake", "lake", "--json", code=1))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from crannog.catalog import refs
 from crannog.catalog.commit import Commit, time_text
-from crannog.catalog.doctor_tables import Finding, examine_tables
+from crannog.catalog.doctor_tables import Finding, counted, examine_tables
 from crannog.catalog.objects import CATALOG
 from crannog.catalog.pins import JsonObject, Pin
 from crannog.errors import CrannogError
@@ -132,7 +132,7 @@ def _walk(lake: Lake, commits: dict[str, Commit]) -> Iterator[Finding]:
         for kind in kinds
         for ref in refs.list_refs(lake, kind)
     ]
-    named = len(waiting)
+    named = [*waiting]
     lost = 0
     while waiting:
         id, by = waiting.pop()
@@ -149,7 +149,7 @@ def _walk(lake: Lake, commits: dict[str, Commit]) -> Iterator[Finding]:
             continue
         waiting += [(parent, f"commit {id[:7]}") for parent in commit.parents]
     if not lost:
-        yield Finding("commits", "ok", f"{named:,} refs, {len(commits):,} commits")
+        yield Finding("commits", "ok", f"{counted(named, 'ref')}, {counted(commits, 'commit')}")
 
 
 def _read_pins(lake: Lake, commits: dict[str, Commit], pins: dict[str, Pin]) -> Iterator[Finding]:
@@ -186,4 +186,4 @@ def _read_pins(lake: Lake, commits: dict[str, Commit], pins: dict[str, Pin]) -> 
             f"{found}", subject=name, code=found.code, hint="restore it from a backup of the lake",
         )  # fmt: skip
     if not lost:
-        yield Finding("pins", "ok", f"{len(pins):,} versions of tables are described")
+        yield Finding("pins", "ok", f"{counted(pins, 'version')} of tables described")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,15 @@ class Listing:
         return sorted(int(each[1]) for each in found if each is not None)
 
 
+def counted(things: Sized, one: str, many: str | None = None) -> str:
+    """Return how many there are, for people.
+
+    >>> counted([1], "table"), counted([], "entry", "entries")
+    ('1 table', '0 entries')
+    """
+    return f"{len(things):,} {one if len(things) == 1 else many or f'{one}s'}"
+
+
 def listing_of(lake: Lake, location: str) -> Listing:
     """List a table's folder."""
     start = len(location) + 1
@@ -92,7 +101,8 @@ def examine_tables(lake: Lake, pins: Iterable[Pin]) -> Iterator[Finding]:
         yield Finding(
             "tables",
             "ok",
-            f"{len(by_place):,} tables, {len(entries):,} log entries, {len(files):,} data files",
+            f"{counted(by_place, 'table')}, {counted(entries, 'log entry', 'log entries')}, "
+            f"{counted(files, 'data file')}",
         )
     yield from _adopted(lake, adopted)
 
@@ -184,8 +194,8 @@ def _adopted(lake: Lake, pins: Iterable[Pin]) -> Iterator[Finding]:
             "cannot read them any more",
         )
     if seen and not lost:
-        count = len(set(seen.values()))
-        yield Finding("adopted", "ok", f"{count:,} adopted tables, {len(seen):,} data files")
+        tables = counted(set(seen.values()), "adopted table")
+        yield Finding("adopted", "ok", f"{tables}, {counted(seen, 'data file')}")
 
 
 def published(lake: Lake, pin: Pin, folder: Listing) -> Iterator[Finding]:
