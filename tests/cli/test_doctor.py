@@ -170,3 +170,32 @@ def test_what_an_adopted_table_s_writer_removed_is_told(
         file.unlink()
     found = _failed(crannog("doctor", "--lake", "lake", "--json", code=1))
     assert found == [("adopted_file_gone", "raw.theirs")]
+    write_deltalake(str(tmp_path / "theirs"), pyarrow.table({"id": [3]}), mode="overwrite")
+    crannog("adopt", "raw.theirs", "--refresh", "--lake", "lake")
+    done = crannog("doctor", "--lake", "lake")
+    assert "warning   adopted: raw.theirs: its writer has removed 1 file" in done.out
+    assert "only commits of the past read them" in done.out
+
+
+def test_a_gap_in_what_others_see_is_closed(crannog: Crannog, lake: Path) -> None:
+    crannog("sql", "INSERT INTO t VALUES (4, 'd')", "--lake", "lake")
+    pin = _pin(lake, "main.t")
+    (lake / published_key(pin.location, 1)).unlink()
+    (lake / published_key(pin.location, 0)).unlink()
+    done = crannog("doctor", "--lake", "lake", code=1)
+    assert "main.t: other readers do not see version 0, 1" in done.out
+    crannog("doctor", "--repair", "--lake", "lake")
+    check_lake(_open(lake))
+
+
+@pytest.mark.parametrize("data", [b"garbage\n", b"", b"[1]\n"])
+def test_a_published_entry_that_nobody_can_read_is_put_again(
+    crannog: Crannog, lake: Path, data: bytes
+) -> None:
+    pin = _pin(lake, "main.t")
+    (lake / published_key(pin.location, 0)).write_bytes(data)
+    assert _failed(crannog("doctor", "--lake", "lake", "--json", code=1)) == [
+        ("published_damaged", "main.t")
+    ]
+    crannog("doctor", "--repair", "--lake", "lake")
+    check_lake(_open(lake))

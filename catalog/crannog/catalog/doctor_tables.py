@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,7 @@ def examine_tables(lake: Lake, pins: Iterable[Pin]) -> Iterator[Finding]:
         found += _files(lake, pinned, folder, files)
         if location in heads and not found:
             found += published(lake, heads[location], folder)
+        if location in heads and not found:
             found += _retention(lake, heads[location], folder)
         wrong += sum(each.status == "failed" for each in found)
         yield from found
@@ -179,36 +181,61 @@ def _adopted(lake: Lake, pins: Iterable[Pin]) -> Iterator[Finding]:
         folder = folders[key[0]]
         return not folder.store.exists(folder.prefix + key[1])
 
-    lost: dict[str, list[str]] = {}
+    lost: dict[str, list[tuple[str, str]]] = {}
     for key, missing in zip(seen, lake.each(gone, seen), strict=True):
         if missing:
-            lost.setdefault(seen[key], []).append(key[1])
+            lost.setdefault(seen[key], []).append(key)
+    now = _read_now(lake) if lost else set()
     for name, files in lost.items():
+        needed = any(key in now for key in files)
+        hint = f"`crannog adopt {name} --refresh` moves the pin to what is there"
+        past = "only commits of the past read them, and cannot any more"
         yield Finding(
             "adopted",
-            "failed",
-            f"{name}: its writer has removed {len(files):,} files that commits read, as {files[0]}",
+            "failed" if needed else "warning",
+            f"{name}: its writer has removed {counted(files, 'file')}, as {files[0][1]}",
             subject=name,
             code="adopted_file_gone",
-            hint=f"`crannog adopt {name} --refresh` moves the pin to what is there; older commits "
-            "cannot read them any more",
+            hint=hint if needed else past,
         )
     if seen and not lost:
         tables = counted(set(seen.values()), "adopted table")
         yield Finding("adopted", "ok", f"{tables}, {counted(seen, 'data file')}")
 
 
+def _read_now(lake: Lake) -> set[tuple[str, str]]:
+    """Return the files of adopted tables that the heads of branches read."""
+    found: set[tuple[str, str]] = set()
+    for ref in lake.branches():
+        for entry in lake.state(lake.commit(ref.commit)).tables.values():
+            if entry.kind == "adopted":
+                files = live_files(lake, lake.pin(entry))
+                found |= {(entry.location or "", file.path) for file in files}
+    return found
+
+
 def published(lake: Lake, pin: Pin, folder: Listing) -> Iterator[Finding]:
     """See that others see each version of main's, in order, and nothing else."""
     assert pin.location is not None
     assert pin.version is not None
-    foreign = foreign_versions(lake, pin, folder)
-    if foreign:
-        listed = ", ".join(str(each) for each in foreign[:_SHOWN])
+    damaged = damaged_versions(lake, pin, folder)
+    if damaged:
         yield Finding(
             "published",
             "failed",
-            f"{pin.name}: another program wrote version {listed} of it",
+            f"{pin.name}: what other readers see of version {_listed(damaged)} is no log entry",
+            subject=pin.name,
+            code="published_damaged",
+            hint="`crannog doctor --repair` puts the entry that was pinned in its place",
+            repairable=True,
+        )
+        return
+    foreign = foreign_versions(lake, pin, folder)
+    if foreign:
+        yield Finding(
+            "published",
+            "failed",
+            f"{pin.name}: another program wrote version {_listed(foreign)} of it",
             subject=pin.name,
             code="foreign_write",
             hint="`crannog doctor --repair` keeps that in the log and puts the table, as it is "
@@ -216,17 +243,59 @@ def published(lake: Lake, pin: Pin, folder: Listing) -> Iterator[Finding]:
             repairable=True,
         )
         return
-    hidden = pin.version - max(folder.versions, default=-1)
-    if hidden > 0:
+    hidden = hidden_versions(lake, pin, folder)
+    if hidden:
         yield Finding(
             "published",
             "failed",
-            f"{pin.name}: other readers do not see its newest {hidden:,} versions yet",
+            f"{pin.name}: other readers do not see version {_listed(hidden)}",
             subject=pin.name,
             code="unpublished",
-            hint="the next write to it publishes them, or `crannog doctor --repair`",
+            hint="`crannog doctor --repair` publishes what is missing",
             repairable=True,
         )
+
+
+def _listed(versions: Sequence[int]) -> str:
+    more = f" and {len(versions) - _SHOWN:,} more" if len(versions) > _SHOWN else ""
+    return ", ".join(str(each) for each in versions[:_SHOWN]) + more
+
+
+def chain(lake: Lake, pin: Pin) -> Iterator[tuple[int, bytes]]:
+    """Yield the versions that a pin goes on top of, and itself, newest first, with their bytes."""
+    assert pin.location is not None
+    assert pin.version is not None
+    version, uuid = pin.version, pin.uuid
+    while uuid is not None and version >= 0:
+        data = lake.store.get(staged_key(pin.location, version, uuid))
+        yield version, data
+        version, uuid = version - 1, entry_names(data)[1]
+
+
+def hidden_versions(lake: Lake, pin: Pin, folder: Listing) -> list[int]:
+    """Return the versions that other readers do not see, oldest first."""
+    there = set(folder.versions)
+    return sorted(version for version, _ in chain(lake, pin) if version not in there)
+
+
+def damaged_versions(lake: Lake, pin: Pin, folder: Listing) -> list[int]:
+    """Return the published versions of ours that nobody can read, oldest first."""
+    assert pin.location is not None
+    there = set(folder.versions)
+    found = []
+    for version, data in chain(lake, pin):
+        shown = lake.store.get(published_key(pin.location, version)) if version in there else data
+        if shown != data and not _is_entry(shown):
+            found.append(version)
+    return sorted(found)
+
+
+def _is_entry(data: bytes) -> bool:
+    try:
+        lines = [json.loads(line) for line in data.splitlines() if line.strip()]
+    except ValueError:
+        return False
+    return bool(lines) and all(isinstance(line, dict) for line in lines)
 
 
 def foreign_versions(lake: Lake, pin: Pin, folder: Listing) -> list[int]:
@@ -234,15 +303,10 @@ def foreign_versions(lake: Lake, pin: Pin, folder: Listing) -> list[int]:
     assert pin.location is not None
     assert pin.version is not None
     found = [each for each in folder.versions if each > pin.version]
-    version, uuid = pin.version, pin.uuid
     there = set(folder.versions)
-    while uuid is not None and version >= 0:
-        staged = lake.store.get(staged_key(pin.location, version, uuid))
-        if version in there:
-            shown = lake.store.get(published_key(pin.location, version))
-            if shown != staged:
-                found.append(version)
-        version, uuid = version - 1, entry_names(staged)[1]
+    for version, data in chain(lake, pin):
+        if version in there and lake.store.get(published_key(pin.location, version)) != data:
+            found.append(version)
     return sorted(found)
 
 

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 
 from crannog.catalog.commit import Head
 from crannog.catalog.delta_entry import DataFile, entry_names, published_key, read_entry, staged_key
-from crannog.catalog.delta_log import ensure_published, live_files, stage
+from crannog.catalog.delta_log import live_files, stage
 from crannog.catalog.delta_replay import apply, put_list
 from crannog.catalog.doctor import Examination, examine
-from crannog.catalog.doctor_tables import Finding, foreign_versions, listing_of
+from crannog.catalog.doctor_tables import (
+    Finding,
+    chain,
+    counted,
+    damaged_versions,
+    foreign_versions,
+    hidden_versions,
+    listing_of,
+)
 from crannog.catalog.pins import Pin
 from crannog.catalog.state import Changes, State
 from crannog.errors import CrannogError
@@ -43,8 +51,24 @@ def repair(lake: Lake, author: str) -> Examination:
 def _publish(lake: Lake, finding: Finding, author: str) -> str:
     del author
     pin = _pin(lake, finding.subject or "")
-    ensure_published(lake, pin)
+    assert pin.location is not None
+    hidden = hidden_versions(lake, pin, listing_of(lake, pin.location))
+    for version, data in sorted(chain(lake, pin)):
+        if version in hidden:
+            lake.store.put_if_absent(published_key(pin.location, version), data)
     return f"{pin.name}: other readers see version {pin.version} now"
+
+
+def _publish_again(lake: Lake, finding: Finding, author: str) -> str:
+    """Put our entries in the place of what nobody can read."""
+    del author
+    pin = _pin(lake, finding.subject or "")
+    assert pin.location is not None
+    damaged = damaged_versions(lake, pin, listing_of(lake, pin.location))
+    for version, data in chain(lake, pin):
+        if version in damaged:
+            lake.store.put(published_key(pin.location, version), data)
+    return f"{pin.name}: {counted(damaged, 'log entry', 'log entries')} can be read again"
 
 
 def _take_from_published(lake: Lake, finding: Finding, author: str) -> str:
@@ -61,7 +85,7 @@ def _take_from_published(lake: Lake, finding: Finding, author: str) -> str:
             lake.store.delete(key)
             lake.store.put(key, copy[0])
             count += 1
-    return f"{name}: {count} log entries are back"
+    return f"{name}: {counted(range(count), 'log entry', 'log entries')} back"
 
 
 def _pinned_entries(lake: Lake, name: str) -> set[tuple[str, int, str]]:
@@ -157,6 +181,7 @@ def _found(lake: Lake, state: State, name: str) -> tuple[str, Pin]:
 
 _MENDS: dict[str, Callable[[Lake, Finding, str], str]] = {
     "unpublished": _publish,
+    "published_damaged": _publish_again,
     "entry_missing": _take_from_published,
     "object_damaged": _take_from_published,
     "foreign_write": _put_on_top,

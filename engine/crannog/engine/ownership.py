@@ -50,5 +50,5 @@ def refuse_owned(pin: Pin, *, instead: str) -> None:
         raise UsageError(
             "table_is_adopted",
             f"{pin.name} belongs to another tool",
-            hint="write to it there; `crannog adopt --refresh` moves the pin",
+            hint="write to it there; `crannog adopt TABLE --refresh` moves the pin",
         )

@@ -30,7 +30,8 @@ def run(options: argparse.Namespace) -> int:
     from crannog.engine.session import user_name
 
     output = Output.of(options)
-    refuse_at(options)
+    if options.repair:
+        refuse_at(options)
     settings = settings_of(options, project_of(options))
     lake = lake_of(settings)
     lake.notice = output.warning
@@ -63,4 +64,7 @@ def _line(finding: Finding, output: Output) -> str:
 
 def _advice(failed: list[Finding]) -> str | None:
     mendable = sum(each.repairable for each in failed)
-    return f"`crannog doctor --repair` can mend {mendable} of them" if mendable else None
+    if not mendable:
+        return None
+    which = "it" if len(failed) == 1 else f"{mendable} of them"
+    return f"`crannog doctor --repair` can mend {which}"

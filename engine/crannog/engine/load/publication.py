@@ -24,7 +24,7 @@ from crannog.engine.load.target import Target, find_target
 from crannog.engine.load.task import Task, good
 from crannog.engine.load.watch import WRITE, Meter
 from crannog.engine.write import write_files
-from crannog.errors import CrannogError, Interrupted
+from crannog.errors import CrannogError, Interrupted, UsageError
 from crannog.names import TableName, quote_if_needed
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class Publication:
             for task in good(self.tasks):
                 task.fail(_empty(task, self.table))
             return Written(target, schema)
-        key = self.options.key or (() if target.pin is None else target.pin.key)
+        key = self._key(target)
         if good(self.tasks):
             key = check_key(key, [column.name for column in schema.columns])
         self._warn_of_types(schema)
@@ -198,6 +198,19 @@ class Publication:
         if good(self.tasks):
             self._rewrite(written)
         return written
+
+    def _key(self, target: Target) -> tuple[str, ...]:
+        """Return the key to load by: the table's own stays, or every row would be another's."""
+        own = () if target.pin is None else target.pin.key
+        asked = self.options.key
+        same = [name.lower() for name in asked] == [name.lower() for name in own]
+        if own and asked and not same and not self.replacing:
+            raise UsageError(
+                "key_differs",
+                f"{target.name} is loaded by key ({', '.join(own)}), not by ({', '.join(asked)})",
+                hint="leave out --key, or change the key with --mode replace",
+            )
+        return asked or own
 
     def _warn_of_types(self, schema: Schema) -> None:
         """Say where the table has another type than the one that was asked for."""

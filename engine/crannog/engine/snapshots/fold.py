@@ -39,9 +39,10 @@ _OURS = "@snapshot"
 # What a version itself is to blame for; anything else, as a lack of memory, may pass.
 _OF_THE_VERSION = frozenset(
     """
-    ambiguous_column bad_column_name binder_error catalog_error conversion_error division_by_zero
-    duplicate_key hugeint_overflow invalid_input no_matching_function not_grouped out_of_range
-    type_changed type_mismatch type_not_storable unknown_column unknown_table value_not_storable
+    adopted_file_gone ambiguous_column bad_column_name binder_error catalog_error conversion_error
+    division_by_zero duplicate_key hugeint_overflow invalid_input no_matching_function not_grouped
+    out_of_range type_changed type_mismatch type_not_storable unknown_column unknown_table
+    value_not_storable
     """.split()
 )
 
