@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import deltalake
+import pyarrow
 import pytest
 
 from crannog.catalog.lake import Lake
@@ -614,3 +616,19 @@ def test_the_program_plans_and_refuses_with_the_usual_keys(people, crannog):
     again = ran("build", "--full", "--forget-history")["models"]
     assert [(m["action"], m["rows_added"], m["rows_removed"]) for m in again] == [("rebuild", 2, 2)]
     assert ran("log", "history")[0]["tables"][0]["kind"] == "snapshot"
+
+
+def test_an_input_that_went_away_and_came_back_was_away(work, tmp_path):
+    place = str(tmp_path / "theirs")
+    deltalake.write_deltalake(place, pyarrow.table({"id": [1]}))
+    deltalake.write_deltalake(place, pyarrow.table({"id": [2]}), mode="append")
+    with connect(work.lake) as session:
+        session.adopt("raw.a", place)
+    work.model("main.s", '-- model:\n-- kind = "snapshot"\n-- key = ["id"]\nSELECT id FROM raw.a')
+    work.build()
+    with connect(work.lake) as session:
+        session.adopt("raw.a", version=0)
+        session.adopt("raw.a", refresh=True)
+    work.build()
+    assert [row[0] for row in work.sql("SELECT id FROM s ORDER BY id, valid_from")] == [1, 2, 2]
+    assert work.build().commit is None

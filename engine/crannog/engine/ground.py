@@ -97,7 +97,20 @@ class Ground:
             return False
         known = self.known
         names = NameLookup(known)
-        return nothing_changed(self.manifest, self.files, self.state, self.variables, names)
+        same = nothing_changed(self.manifest, self.files, self.state, self.variables, names)
+        return same and not self._snapshots_behind(self.lake)
+
+    def _snapshots_behind(self, lake: Lake) -> bool:
+        """Whether a snapshot's input went away and came back: that it was away is history too."""
+        for key, item in self.manifest.items.items():
+            own = self.state.tables.get(key)
+            if item.facts.kind != "snapshot" or own is None:
+                continue
+            made = lake.commit(own.commit).depth
+            inputs = [self.state.tables.get(need) for need in item.inputs]
+            if any(each and lake.commit(each.commit).depth > made for each in inputs):
+                return True
+        return False
 
 
 class NameLookup:

@@ -208,7 +208,7 @@ def _to_fold(
         return staged.get(key) or (lake.pin(tables[key]) if key in tables else None)
 
     now = versions(node.uses, Then(lake, ground.commit, {}).pin)
-    commits = [] if now == start.read else steps(lake, ground.commit, node.uses, start)
+    commits = steps(lake, ground.commit, node.uses, start)
     ahead = versions(node.uses, here)
     return commits, ahead != now and complete(ahead)
 
