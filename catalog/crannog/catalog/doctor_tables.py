@@ -218,24 +218,24 @@ def published(lake: Lake, pin: Pin, folder: Listing) -> Iterator[Finding]:
     """See that others see each version of main's, in order, and nothing else."""
     assert pin.location is not None
     assert pin.version is not None
-    damaged = damaged_versions(lake, pin, folder)
-    if damaged:
+    seen = compare(lake, pin, folder)
+    if seen.damaged:
         yield Finding(
             "published",
             "failed",
-            f"{pin.name}: what other readers see of version {_listed(damaged)} is no log entry",
+            f"{pin.name}: what other readers see of version {_listed([*seen.damaged])} "
+            "is no log entry",
             subject=pin.name,
             code="published_damaged",
             hint="`crannog doctor --repair` puts the entry that was pinned in its place",
             repairable=True,
         )
         return
-    foreign = foreign_versions(lake, pin, folder)
-    if foreign:
+    if seen.foreign:
         yield Finding(
             "published",
             "failed",
-            f"{pin.name}: another program wrote version {_listed(foreign)} of it",
+            f"{pin.name}: another program wrote version {_listed(seen.foreign)} of it",
             subject=pin.name,
             code="foreign_write",
             hint="`crannog doctor --repair` keeps that in the log and puts the table, as it is "
@@ -243,12 +243,11 @@ def published(lake: Lake, pin: Pin, folder: Listing) -> Iterator[Finding]:
             repairable=True,
         )
         return
-    hidden = hidden_versions(lake, pin, folder)
-    if hidden:
+    if seen.hidden:
         yield Finding(
             "published",
             "failed",
-            f"{pin.name}: other readers do not see version {_listed(hidden)}",
+            f"{pin.name}: other readers do not see version {_listed([*seen.hidden])}",
             subject=pin.name,
             code="unpublished",
             hint="`crannog doctor --repair` publishes what is missing",
@@ -261,33 +260,40 @@ def _listed(versions: Sequence[int]) -> str:
     return ", ".join(str(each) for each in versions[:_SHOWN]) + more
 
 
-def chain(lake: Lake, pin: Pin) -> Iterator[tuple[int, bytes]]:
-    """Yield the versions that a pin goes on top of, and itself, newest first, with their bytes."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What other readers see of a table, beside what is pinned; versions are oldest first.
+
+    Args:
+        hidden: the entries that they do not see, by version.
+        damaged: the entries in whose place is something that nobody can read, by version.
+        foreign: the versions that are not what is pinned, damaged ones too.
+    """
+
+    hidden: Mapping[int, bytes]
+    damaged: Mapping[int, bytes]
+    foreign: Sequence[int]
+
+
+def compare(lake: Lake, pin: Pin, folder: Listing) -> Seen:
+    """Compare what is published with the entries that a pin goes on top of, and its own."""
     assert pin.location is not None
     assert pin.version is not None
+    there = set(folder.versions)
+    hidden: dict[int, bytes] = {}
+    damaged: dict[int, bytes] = {}
+    foreign = [each for each in there if each > pin.version]
     version, uuid = pin.version, pin.uuid
     while uuid is not None and version >= 0:
         data = lake.store.get(staged_key(pin.location, version, uuid))
-        yield version, data
+        if version not in there:
+            hidden[version] = data
+        elif (shown := lake.store.get(published_key(pin.location, version))) != data:
+            foreign.append(version)
+            if not _is_entry(shown):
+                damaged[version] = data
         version, uuid = version - 1, entry_names(data)[1]
-
-
-def hidden_versions(lake: Lake, pin: Pin, folder: Listing) -> list[int]:
-    """Return the versions that other readers do not see, oldest first."""
-    there = set(folder.versions)
-    return sorted(version for version, _ in chain(lake, pin) if version not in there)
-
-
-def damaged_versions(lake: Lake, pin: Pin, folder: Listing) -> list[int]:
-    """Return the published versions of ours that nobody can read, oldest first."""
-    assert pin.location is not None
-    there = set(folder.versions)
-    found = []
-    for version, data in chain(lake, pin):
-        shown = lake.store.get(published_key(pin.location, version)) if version in there else data
-        if shown != data and not _is_entry(shown):
-            found.append(version)
-    return sorted(found)
+    return Seen(dict(sorted(hidden.items())), dict(sorted(damaged.items())), sorted(foreign))
 
 
 def _is_entry(data: bytes) -> bool:
@@ -296,18 +302,6 @@ def _is_entry(data: bytes) -> bool:
     except ValueError:
         return False
     return bool(lines) and all(isinstance(line, dict) for line in lines)
-
-
-def foreign_versions(lake: Lake, pin: Pin, folder: Listing) -> list[int]:
-    """Return the published versions that are not what main pins, oldest first."""
-    assert pin.location is not None
-    assert pin.version is not None
-    found = [each for each in folder.versions if each > pin.version]
-    there = set(folder.versions)
-    for version, data in chain(lake, pin):
-        if version in there and lake.store.get(published_key(pin.location, version)) != data:
-            found.append(version)
-    return sorted(found)
 
 
 def _retention(lake: Lake, pin: Pin, folder: Listing) -> Iterator[Finding]:

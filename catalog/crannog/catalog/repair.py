@@ -11,15 +11,7 @@ from crannog.catalog.delta_entry import DataFile, entry_names, published_key, re
 from crannog.catalog.delta_log import live_files, stage
 from crannog.catalog.delta_replay import apply, put_list
 from crannog.catalog.doctor import Examination, examine
-from crannog.catalog.doctor_tables import (
-    Finding,
-    chain,
-    counted,
-    damaged_versions,
-    foreign_versions,
-    hidden_versions,
-    listing_of,
-)
+from crannog.catalog.doctor_tables import Finding, compare, counted, listing_of
 from crannog.catalog.pins import Pin
 from crannog.catalog.state import Changes, State
 from crannog.errors import CrannogError
@@ -52,10 +44,9 @@ def _publish(lake: Lake, finding: Finding, author: str) -> str:
     del author
     pin = _pin(lake, finding.subject or "")
     assert pin.location is not None
-    hidden = hidden_versions(lake, pin, listing_of(lake, pin.location))
-    for version, data in sorted(chain(lake, pin)):
-        if version in hidden:
-            lake.store.put_if_absent(published_key(pin.location, version), data)
+    seen = compare(lake, pin, listing_of(lake, pin.location))
+    for version, data in seen.hidden.items():
+        lake.store.put_if_absent(published_key(pin.location, version), data)
     return f"{pin.name}: other readers see version {pin.version} now"
 
 
@@ -64,10 +55,9 @@ def _publish_again(lake: Lake, finding: Finding, author: str) -> str:
     del author
     pin = _pin(lake, finding.subject or "")
     assert pin.location is not None
-    damaged = damaged_versions(lake, pin, listing_of(lake, pin.location))
-    for version, data in chain(lake, pin):
-        if version in damaged:
-            lake.store.put(published_key(pin.location, version), data)
+    damaged = compare(lake, pin, listing_of(lake, pin.location)).damaged
+    for version, data in damaged.items():
+        lake.store.put(published_key(pin.location, version), data)
     return f"{pin.name}: {counted(damaged, 'log entry', 'log entries')} can be read again"
 
 
@@ -112,8 +102,7 @@ def _put_on_top(lake: Lake, finding: Finding, author: str) -> str:
         entry_key, pin = _found(lake, state, name)
         assert pin.location is not None
         folder = listing_of(lake, pin.location)
-        foreign = foreign_versions(lake, pin, folder)
-        if not foreign:
+        if not compare(lake, pin, folder).foreign:
             return None
         made.append(_on_top(lake, pin, max(folder.versions)))
         return Changes({entry_key: made[-1]}, over=frozenset({entry_key}))
