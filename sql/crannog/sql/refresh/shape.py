@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlglot import exp  # noqa: TID253  (this module is itself imported late)
+from sqlglot import exp
 
 from crannog.sql.refresh.reasons import Reason, ReasonCode
 

@@ -1,0 +1,1 @@
+"""Brings a model's rows up to date from the rows of its inputs that came and went."""
