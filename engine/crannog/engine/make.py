@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -17,15 +17,13 @@ from crannog.engine.compact import NOTHING, Compaction, compaction, due
 from crannog.engine.compile import commented, prepared
 from crannog.engine.inputs import Past, pins_of, spliced, through_views
 from crannog.engine.last import model_record
-from crannog.engine.outline import meaning_of
 from crannog.engine.read import select_files
 from crannog.engine.seeds import seed_error, seed_query
-from crannog.engine.splice import Splice, splice
 from crannog.engine.view_columns import as_created
+from crannog.engine.view_text import view_text
 from crannog.engine.write import write_files
 from crannog.errors import CrannogError, QueryError
-from crannog.names import TableName, literal, quote
-from crannog.sql.tokens import Token, string_value
+from crannog.names import TableName, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -229,21 +227,6 @@ class Maker:
 
         return make
 
-    def view_text(self, node: Node) -> str:
-        """Return a view's query in which names and variables mean the same wherever it is read."""
-        texts = self.compiled.outline.texts
-        model = texts.model(node.facts.path)
-        meant = meaning_of(node.names)
-        pieces = []
-        for reference in texts.references(node.facts.path).tables:
-            key = meant(reference.parts)
-            if key is not None:
-                table = self.compiled.table(key)
-                pieces.append(Splice(reference.start, reference.end, table.sql))
-        values = {n.lower(): v for n, v in self.compiled.values(node.facts).items()}
-        pieces += _variable_splices(model.tokens, values)
-        return splice(model.sql, pieces).text
-
     def _view(self, node: Node) -> Pin:
         last = self._last_pin(node)
         columns = self._columns(node)
@@ -257,7 +240,7 @@ class Maker:
 
     def _typed(self, node: Node, columns: Sequence[Column]) -> str:
         """Return a view's query with the names and types that tables would have."""
-        text = self.view_text(node)
+        text = view_text(self.compiled, node)
         with self._duck().scratch() as scratch:
             for key in node.inputs:
                 self._table(scratch, key, None)
@@ -387,36 +370,3 @@ class Maker:
 
 def _rows_in(decision: Decision) -> int:
     return sum(file.rows for files in decision.appended.values() for file in files)
-
-
-def _variable_splices(tokens: Sequence[Token], values: Mapping[str, object]) -> list[Splice]:
-    """Write the values of variables into a text: a view is read where nobody sets them."""
-    found = []
-    for at in range(len(tokens) - 3):
-        call = tokens[at : at + 4]
-        if call[0].word == "getvariable" and call[1].text == "(" and call[2].kind == "string":
-            value = values.get(string_value(call[2]).lower())
-            found.append(Splice(call[0].start, call[3].end, _literal(value)))
-    return found
-
-
-def _literal(value: object) -> str:
-    match value:
-        case None:
-            return "NULL"
-        case bool():
-            return str(value).lower()
-        case int():
-            return str(value)
-        case float():
-            return f"CAST('{value!r}' AS DOUBLE)"
-        case datetime():
-            kind = "TIMESTAMP" if value.tzinfo is None else "TIMESTAMPTZ"
-            return f"CAST('{value.isoformat(sep=' ')}' AS {kind})"
-        case date():
-            return f"DATE '{value.isoformat()}'"
-        case time():
-            return f"TIME '{value.isoformat()}'"
-        case list():
-            return f"[{', '.join(_literal(each) for each in value)}]"
-    return literal(str(value))

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
+from crannog.sql.aliases import alias_at
 from crannog.sql.keywords import (
     COLUMN_NAME,
     NOT_AN_ALIAS,
@@ -236,7 +237,7 @@ def _reads_whole_row(tokens: Sequence[Token], references: Sequence[Reference]) -
         last, first = by_end.get(reference.end), by_start.get(reference.start)
         if last is None or first is None:
             return True
-        alias = _alias(tokens, first, last)
+        alias = alias_at(tokens, first, last)
         if alias != last and alias + 1 < len(tokens) and tokens[alias + 1].text == "(":
             return True
         defined.setdefault(tokens[alias].name.lower(), set()).update((alias, last))
@@ -247,15 +248,3 @@ def _reads_whole_row(tokens: Sequence[Token], references: Sequence[Reference]) -
         and not (index + 1 < len(tokens) and tokens[index + 1].text in (".", "("))
         for index, token in enumerate(tokens)
     )
-
-
-def _alias(tokens: Sequence[Token], first: int, last: int) -> int:
-    """Return the index of the alias of the table named from first to last; last: it has none."""
-    if first >= 2 and tokens[first - 1].text == ":" and tokens[first - 2].is_name:
-        return first - 2
-    alias = last + 1
-    explicit = alias < len(tokens) and tokens[alias].word == "as"
-    alias += explicit
-    if alias >= len(tokens) or not tokens[alias].is_name:
-        return last
-    return alias if explicit or tokens[alias].word not in NOT_AN_ALIAS else last
