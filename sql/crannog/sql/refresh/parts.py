@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from crannog.sql.refresh.program import Restrict, Step
@@ -68,6 +68,8 @@ class Part:
     Args:
         name: `""` is the model; hidden parts are `s1`, `s2`, ...; a place reads one as `@s1`.
         linear, replaces, merge: how it can be refreshed; a reason where not.
+        reads: the columns that matter of the table at each place; a place that is not named may
+            matter in all.
         inexact: numbers of the columns that sum up or average floating-point numbers: two rebuilds
             may differ in them, within 1e-9.
     """
@@ -78,6 +80,7 @@ class Part:
     replaces: tuple[Replace, ...] | Reason
     merge: Merge | Reason
     inexact: frozenset[int] = frozenset()
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def reason(self) -> Reason | None:
