@@ -117,3 +117,11 @@ _MEANING: dict[ReasonCode, tuple[str, str | None]] = {
     ),
     ReasonCode.CHEAPER: ("a rebuild costs less than a refresh", None),
 }
+
+
+class Unsupported(Exception):
+    """Say why a query can't be represented, or a rule can't be applied to it."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.because)
+        self.reason = reason
