@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import quote, unquote
 
+from crannog.catalog.changes_kept import KeptChanges, changes_from_json, changes_to_json
 from crannog.catalog.delta_schema import columns_from_delta, delta_schema, needs_ntz
 from crannog.catalog.pins import JsonObject
 from crannog.errors import StorageError
@@ -79,6 +80,7 @@ class LogEntry:
         uuid: the name that we gave this entry; None for another writer's.
         parent: the uuid of the entry that it goes on top of.
         quiet: logged paths whose action changes no row (compaction).
+        changes: the rows that came and went, if they are kept in a file of their own.
     """
 
     operation: str
@@ -89,6 +91,7 @@ class LogEntry:
     adds: tuple[DataFile, ...] = ()
     removes: tuple[DataFile, ...] = ()
     quiet: frozenset[str] = frozenset()
+    changes: KeptChanges | None = None
 
 
 def staged_key(location: str, version: int, uuid: str) -> str:
@@ -103,12 +106,15 @@ def published_key(location: str, version: int) -> str:
 
 def encode_entry(entry: LogEntry, *, engine: str = "crannog") -> bytes:
     """Return the bytes of a log entry: one action a line."""
+    ours: JsonObject = {"uuid": entry.uuid, "parent": entry.parent}
+    if entry.changes is not None:
+        ours["changes"] = changes_to_json(entry.changes)
     info: JsonObject = {
         "timestamp": entry.time_ms,
         "operation": entry.operation,
         "operationParameters": {},
         "engineInfo": engine,
-        "crannog": {"uuid": entry.uuid, "parent": entry.parent},
+        "crannog": ours,
     }
     actions: list[JsonObject] = [{"commitInfo": info}]
     if entry.meta is not None:
@@ -141,16 +147,17 @@ def read_entry(data: bytes) -> LogEntry:
                 (adds if kind == "add" else removes).append(_read_file(action))
                 if not action.get("dataChange", True):
                     quiet.add(cast(str, action["path"]))
-    ours = cast("dict[str, str | None]", info.get("crannog") or {})
+    ours = cast(JsonObject, info.get("crannog") or {})
     return LogEntry(
         operation=cast(str, info.get("operation", "")),
         time_ms=cast(int, info.get("timestamp", 0)),
-        uuid=ours.get("uuid"),
-        parent=ours.get("parent"),
+        uuid=cast("str | None", ours.get("uuid")),
+        parent=cast("str | None", ours.get("parent")),
         meta=meta,
         adds=tuple(adds),
         removes=tuple(removes),
         quiet=frozenset(quiet),
+        changes=changes_from_json(ours.get("changes")),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from crannog.catalog.changes_kept import KeptChanges
 from crannog.catalog.delta_entry import (
     DataFile,
     LogEntry,
@@ -29,7 +30,7 @@ from crannog.catalog.delta_replay import (
     put_list,
 )
 from crannog.catalog.delta_schema import columns_from_delta, delta_schema, needs_ntz, schema_digest
-from crannog.catalog.objects import Objects
+from crannog.catalog.objects import CATALOG, Objects
 from crannog.catalog.pins import EntryRef, Pin
 from crannog.types import Column
 
@@ -47,6 +48,7 @@ __all__ = [
     "encode_entry",
     "ensure_published",
     "is_published",
+    "kept_key",
     "live_files",
     "needs_ntz",
     "published_key",
@@ -73,6 +75,7 @@ def stage(  # noqa: PLR0913  (one call says all of a new version, by keyword)
     quiet: Collection[DataFile] = (),
     comment: str | None = None,
     described: bool = False,
+    changes: KeptChanges | None = None,
 ) -> Pin:
     """Put the staged entry of a table's next version and return its pin; nobody sees it yet.
 
@@ -83,6 +86,7 @@ def stage(  # noqa: PLR0913  (one call says all of a new version, by keyword)
         quiet: those of the files that move rows and change none (compaction).
         comment: what a new table is described as; of one that is there, the base says it.
         described: the description of the table has changed, and is to be told.
+        changes: the rows that came and went, if they are kept and it goes on top of that very base.
     """
     if base is None:
         assert location is not None
@@ -104,6 +108,7 @@ def stage(  # noqa: PLR0913  (one call says all of a new version, by keyword)
         adds=tuple(adds),
         removes=gone,
         quiet=frozenset(file.logged_path for file in quiet),
+        changes=changes,
     )
     data = encode_entry(entry)
     version = 0 if base.version is None else base.version + 1
@@ -119,6 +124,11 @@ def stage(  # noqa: PLR0913  (one call says all of a new version, by keyword)
         partition_by=partition_by,
     )
     return _counted(lake, base, pin, entry, everything=removes == "all")
+
+
+def kept_key(table: str, kept: KeptChanges) -> str:
+    """Return the key under which the changes of a table's version are kept."""
+    return f"{CATALOG}/changes/{table}/{kept.name}.parquet"
 
 
 def _counted(lake: Objects, base: Pin, pin: Pin, entry: LogEntry, *, everything: bool) -> Pin:

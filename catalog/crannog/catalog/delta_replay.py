@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, cast
 
+from crannog.catalog.changes_kept import KeptChanges
 from crannog.catalog.delta_entry import DataFile, LogEntry, read_entry, staged_key
 from crannog.catalog.draft import DraftPin
 from crannog.catalog.folders import folder_of
@@ -157,6 +158,8 @@ class VersionChange:
 
     Args:
         schema_changed: the entry carries metadata: columns may differ from here on.
+        columns: those of that metadata.
+        kept: the same change as rows, if these are kept.
     """
 
     version: int
@@ -164,6 +167,8 @@ class VersionChange:
     adds: Files
     removes: Files
     schema_changed: bool
+    columns: tuple[Column, ...] | None = None
+    kept: KeptChanges | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,4 +283,6 @@ def _loud(version: int, uuid: str, entry: LogEntry) -> VersionChange:
         tuple(file for file in entry.adds if file.logged_path not in entry.quiet),
         tuple(file for file in entry.removes if file.logged_path not in entry.quiet),
         entry.meta is not None,
+        entry.meta.columns if entry.meta is not None else None,
+        entry.changes,
     )

@@ -9,7 +9,9 @@ from crannog.types import Column
 
 JsonObject = dict[str, object]
 
-KINDS = ("table", "model", "view", "snapshot", "seed", "adopted", "rejected")
+KINDS = ("table", "model", "view", "snapshot", "seed", "adopted", "rejected", "stage")
+HIDDEN = frozenset({"rejected", "stage"})
+"""Tables beside others, which are listed only if asked for: rejected lines, parts of a model."""
 
 
 @dataclass(frozen=True, slots=True)

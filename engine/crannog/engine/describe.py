@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from crannog.catalog.delta_publish import ensure_published, is_published
-from crannog.catalog.pins import JsonObject
+from crannog.catalog.pins import HIDDEN, JsonObject
 from crannog.errors import UsageError
 from crannog.names import TableName, closest_table
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
     from crannog.catalog.pins import Pin
     from crannog.catalog.state import Entry
-
-INTERNAL = frozenset({"rejected"})
 
 
 def describe_table(lake: Lake, commit: Commit, name: str, *, published: bool) -> JsonObject:
@@ -44,7 +42,7 @@ def list_tables(
 ) -> list[JsonObject]:
     """Return all tables by name; internal ones only if asked for."""
     entries = sorted(lake.state(commit).tables.values(), key=lambda entry: entry.name.lower())
-    wanted = [entry for entry in entries if internal or entry.kind not in INTERNAL]
+    wanted = [entry for entry in entries if internal or entry.kind not in HIDDEN]
 
     def document(entry: Entry) -> JsonObject:
         pin = lake.pin(entry)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from crannog.engine.describe import INTERNAL, unknown_table
+from crannog.catalog.pins import HIDDEN
+from crannog.engine.describe import unknown_table
 from crannog.engine.outside import local_path, writing
 from crannog.engine.render.endings import EXPORT_FORMATS, format_of
 from crannog.engine.render.formats import write_rows
@@ -144,7 +145,7 @@ def _matching(session: Session, tables: Sequence[str]) -> list[TableName]:
         if any(mark in asked for mark in "*?["):
             keys = [
                 key for key, entry in sorted(state.tables.items())
-                if entry.kind not in INTERNAL and fnmatch.fnmatchcase(key, asked.lower())
+                if entry.kind not in HIDDEN and fnmatch.fnmatchcase(key, asked.lower())
             ]  # fmt: skip
             if not keys:
                 raise UsageError("unknown_table", f"no table matches {asked!r}",

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 SQL = "sql"
 """What stands for a project in pins that statements made."""
 
-_MADE_BY = {"model": "model", "view": "model", "snapshot": "model", "seed": "seed"}
+_MADE_BY = {
+    "model": "model",
+    "view": "model",
+    "snapshot": "model",
+    "stage": "model",
+    "seed": "seed",
+}
 
 
 def kind_of(table: Entry | Pin) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.commit import time_text
+from crannog.catalog.pins import HIDDEN
 from crannog.engine.schemas import schemas_of
 from crannog.names import TableName, literal, quote
 
@@ -183,10 +184,10 @@ def run_row(record: Mapping[str, object]) -> Row:
 
 
 def shown_tables(at: Reading, schema: str | None, *, everything: bool) -> Iterable[Row]:
-    """Return what SHOW TABLES lists: without `everything`, not the tables of rejected lines."""
+    """Return what SHOW TABLES lists: without `everything`, no hidden ones."""
     for entry in sorted(at.state.tables.values(), key=lambda entry: entry.name.lower()):
         name = TableName.parse(entry.name)
-        if schema in (None, name.schema.lower()) and (everything or entry.kind != "rejected"):
+        if schema in (None, name.schema.lower()) and (everything or entry.kind not in HIDDEN):
             yield {"schema": name.schema, "name": name.name, "kind": entry.kind}
 
 
