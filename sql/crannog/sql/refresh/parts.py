@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from crannog.sql.refresh.program import Restrict, Step
+from crannog.sql.refresh.program import Step
 from crannog.sql.refresh.query import Query
 from crannog.sql.refresh.reasons import Reason
 
@@ -38,11 +38,12 @@ class Replace(Protocol):
     def affected(self, changed: Collection[str]) -> tuple[Step, ...]:
         """Return the steps that make `@keys(k0, k1, ...)`, distinct, from changes at places."""
 
-    def restricted(self) -> tuple[Restrict, ...]:
-        """Return a step for each place that may be read in part, in order.
+    def restricted(self) -> tuple[Step, ...]:
+        """Return a `Restrict` for each place that may be read in part, in order.
 
-        With these tables at their places the query gives all rows whose key is in `@keys`, as they
-        are, and maybe others, wrong ones, which the caller leaves out.
+        A `Make` in between holds values that later ones join with. With the tables of `Restrict`
+        steps at their places the query gives all rows whose key is in `@keys`, as they are, and
+        maybe others, wrong ones, which the caller leaves out.
         """
 
 

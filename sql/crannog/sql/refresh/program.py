@@ -51,9 +51,9 @@ class Restrict:
 
     Args:
         columns: the place's columns that are kept.
-        joins: a row must pass each of them.
-        where: conditions in SQL over the place's own column names.
-        alternatives: other sets of joins, one of which suffices (a CTE that is read twice).
+        joins: a row must pass each of them, or each of one of the `alternatives`.
+        where: conditions in SQL over the place's own column names, all of which a row must meet.
+        alternatives: sets of joins, one of which suffices too (a CTE that is read twice).
     """
 
     target: str
