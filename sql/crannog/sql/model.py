@@ -65,16 +65,17 @@ class Model(Query):
     column_comments: Mapping[str, str]
 
 
-def parse_model(path: str, text: str) -> Model:
+def parse_model(path: str, text: str, name: TableName | None = None) -> Model:
     """Read a model.
 
     Args:
         path: relative to the project, as `models/marts/x.sql`.
+        name: that of a model which no file has; None: the path gives it.
 
     Raises:
         ModelError: with the file and line of what cannot work.
     """
-    name = model_name(path)
+    name = name or model_name(path)
     header = read_header(path, text)
     body = text[header.body_start :]
     tokens = tokenize(body, source=Source(path, header.first_line, text))
