@@ -22,7 +22,7 @@ from crannog.engine.seeds import seed_error, seed_query
 from crannog.engine.view_columns import as_created
 from crannog.engine.view_text import view_text
 from crannog.engine.write import write_files
-from crannog.errors import CrannogError, QueryError
+from crannog.errors import QueryError
 from crannog.names import TableName, quote
 
 if TYPE_CHECKING:
@@ -176,28 +176,15 @@ class Maker:
 
     def verify(self, node: Node, pin: Pin) -> None:
         """Compare a pin with a rebuild, as bags; a difference is an error."""
+        from crannog.engine.kept import kept_model
+        from crannog.engine.verify import verify_kept
+
+        kept = kept_model(self.lake, pin)
+        assert kept is not None
         with self._scratch(node.key) as scratch:
-            for key in node.inputs:
-                self._table(scratch, key, None)
-            model = self.compiled.outline.texts.model(node.facts.path)
-            make = self._traveller(scratch, nothing=False)
-            text, _ = prepared(scratch, self._past, model, node.names, make)
-            scratch.search(node.facts.table.schema, "main")
-            scratch.variables(self.compiled.values(node.facts))
-            kept = self._select(pin, None)
-            sql = (
-                f"SELECT (SELECT count(*) FROM (({kept}) EXCEPT ALL ({text}\n))), "
-                f"(SELECT count(*) FROM (({text}\n) EXCEPT ALL ({kept})))"
-            )
-            extra, missing = scratch.fetchall(sql)[0]
-        if extra or missing:
-            raise CrannogError(
-                "not_equal",
-                f"{node.facts.name}: {missing} rows of a rebuild are missing, {extra} are too many",
-                hint="build it with --full, and report what the model does",
-                file=node.facts.path,
-                line=1,
-            )
+            found = verify_kept(kept, self.compiled.ground.commit, scratch)
+        if found.complaint is not None:
+            raise found.complaint
 
     def provide(self, scratch: Scratch, keys: Sequence[str]) -> None:
         """Make tables in a scratch as this build has them, and the tables below views."""

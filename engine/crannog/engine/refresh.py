@@ -118,6 +118,11 @@ class Decision:
         """Whether data is written."""
         return self.action in ("create", "rebuild", "append", "merge")
 
+    @property
+    def refreshes(self) -> bool:
+        """Whether data is written on top of what the last build left."""
+        return self.runs and self.action not in ("create", "rebuild")
+
 
 class Strategy(Protocol):
     """Decide a case whose last build still fits, or say why this strategy can't."""

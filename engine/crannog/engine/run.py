@@ -92,7 +92,7 @@ class Run:
     """Run the models of one build; nothing is visible to others yet.
 
     Args:
-        verify: rebuild what was appended to, and compare.
+        verify: rebuild what was refreshed, and compare.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class Run:
                 self._listener(ModelStarted(node.facts.name, decision.action))
             made = self._maker.make(node, decision)
             self._maker.staged[node.key] = made.pin
-            if self._verify and decision.action == "append":
+            if self._verify and node.kind == "model" and decision.refreshes:
                 self._maker.verify(node, made.pin)
             tests = self._header_tests(node, made, decision)
         except Interrupted:

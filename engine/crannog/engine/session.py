@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from crannog.engine.revert import RevertResult
     from crannog.engine.steps import BuildOptions, BuildResult, Plan, TestsResult
     from crannog.engine.transactions.transaction import Transaction
+    from crannog.engine.verified import VerifyResult
 
 
 class Session:
@@ -276,6 +277,31 @@ class Session:
 
         selection = Selection.of(select, exclude)
         found = run_tests(self._in_project(), self.settings, selection, listener=listener or ignore)
+        found.raise_errors()
+        return found
+
+    def verify(
+        self,
+        *select: str,
+        exclude: Sequence[str] = (),
+        sample: float | None = None,
+        rows: int = 10,
+        listener: Listener | None = None,
+    ) -> VerifyResult:
+        """Rebuild models from the inputs that their versions record; a difference raises.
+
+        Args:
+            sample: compare a share of the keys (as 0.01), or so many of them.
+            rows: how many of the rows that differ to show of each model.
+        """
+        from crannog.engine.steps import Selection
+        from crannog.engine.verified import VerifyResult
+        from crannog.engine.verify import VerifyOptions, verify
+
+        commit = self.head()
+        selection, options = Selection.of(select, exclude), VerifyOptions(sample, rows)
+        models = verify(self.lake, commit, self.duck, selection, options, listener)
+        found = VerifyResult(self.url, self.settings.branch, commit.id, models)
         found.raise_errors()
         return found
 

@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--prune", action="store_true", help="drop tables whose model file is gone")
     add("--no-wait", action="store_true", help="fail (4) if another build of the branch runs")
     add("--threads", type=count, metavar="N", help="how many threads to use")
-    add("--verify", action="store_true", help="rebuild each appended model too, and compare")
+    add("--verify", action="store_true", help="rebuild each refreshed model too, and compare")
     add("--dry-run", action="store_true", help="the same as `crannog plan`")
 
 

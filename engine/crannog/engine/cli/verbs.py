@@ -9,6 +9,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("[SELECT...]", "say what a build would do, and why; writes nothing"),
     "build": ("[SELECT...]", "build models, test them, publish them as one commit"),
     "test": ("[SELECT...]", "run the tests on what is published"),
+    "verify": ("[SELECT...]", "rebuild models from their recorded inputs, and compare"),
     "sql": ("[QUERY]", "run SQL: an argument, a file (-f) or stdin"),
     "log": ("[TABLE]", "list commits, newest first"),
     "show": ("REF", "show one commit"),
@@ -30,7 +31,6 @@ NOT_YET: dict[str, str] = {
     "impact": "asking what a change of a column breaks",
     "lineage": "column lineage",
     "shell": "the interactive shell (`crannog sql QUERY` runs SQL)",
-    "verify": "rebuilding to compare",
 }
 
 VALUE_OPTIONS: dict[str, tuple[str, str]] = {

@@ -1,0 +1,114 @@
+"""A model as the catalog keeps it with a published version: its code, and what it was made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, cast
+
+from crannog.catalog.pins import JsonObject
+from crannog.engine.compile import prepared
+from crannog.engine.facts import Facts, facts_from_json
+from crannog.engine.inputs import Past, spliced
+from crannog.engine.read import select_files
+from crannog.engine.view_columns import as_created
+from crannog.names import TableName
+from crannog.sql.model import Model, parse_model
+
+if TYPE_CHECKING:
+    from crannog.catalog.lake import Lake
+    from crannog.catalog.pins import Pin
+    from crannog.engine.failures import Place
+    from crannog.engine.scratch import Scratch
+
+_TYPED: Mapping[str, Callable[[str], object]] = {
+    "date": date.fromisoformat,
+    "datetime": datetime.fromisoformat,
+    "time": time.fromisoformat,
+    "Decimal": Decimal,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Hold a published version of a model with the code that made it.
+
+    Args:
+        record: the object at `models/<sha>`.
+    """
+
+    lake: Lake
+    pin: Pin
+    record: JsonObject
+
+    @property
+    def facts(self) -> Facts:
+        """What its file said by itself."""
+        return facts_from_json(cast(JsonObject, self.record["facts"]))
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The keys of tables that names in its text meant."""
+        return cast("Mapping[str, str]", self.record.get("names", {}))
+
+    @property
+    def variables(self) -> dict[str, object]:
+        """The values that `getvariable` gave."""
+        texts = cast("Mapping[str, str]", self.record.get("variables", {}))
+        return {name: _value(text) for name, text in texts.items()}
+
+    @property
+    def views(self) -> tuple[Pin, ...]:
+        """The views that it read, directly or through others."""
+        pins = (self.lake.pin(each.digest) for each in self.pin.inputs)
+        return tuple(pin for pin in pins if pin.kind == "view")
+
+    def model(self) -> Model:
+        """Return its text, read again."""
+        text = cast("str | None", self.record.get("text")) or ""
+        return parse_model(self.facts.path, text, TableName.parse(self.pin.name))
+
+    def rebuilt(self, scratch: Scratch, past: Past) -> tuple[str, Place]:
+        """Provide all that it read as it was then, and return the query as DuckDB runs it.
+
+        Args:
+            past: the history in which its AT clauses are looked up.
+        """
+
+        def make(place: TableName, pin: Pin) -> None:
+            scratch.view(place, select_files(self.lake, pin, duck=scratch.duck))
+
+        for each in self.pin.inputs:
+            pin = self.lake.pin(each.digest)
+            name = TableName.parse(each.name)
+            if pin.kind != "view":
+                make(name, pin)
+                continue
+            text = pin.text or ""
+            travels = past.travel(scratch, text, lambda parts: TableName(*parts).key)
+            sql = spliced(scratch, text, travels, make).text
+            scratch.view(name, as_created(scratch, pin, sql))
+        text, place = prepared(scratch, past, self.model(), self.names, make)
+        scratch.search(TableName.parse(self.pin.name).schema, "main")
+        scratch.variables(self.variables)
+        return text, place
+
+
+def kept_model(lake: Lake, pin: Pin) -> Kept | None:
+    """Return the code that made a version; None: no model made it."""
+    if pin.model is None:
+        return None
+    return Kept(lake, pin, lake.get_object("models", pin.model))
+
+
+def _value(text: str) -> object:
+    """Read back a variable from the spelling in which it is kept."""
+    found = json.loads(text)
+    if isinstance(found, dict) and len(found) == 1:
+        kind, value = next(iter(found.items()))
+        if kind in _TYPED:
+            return _TYPED[kind](str(value))
+    return found
