@@ -34,6 +34,7 @@ class ReasonCode(StrEnum):
     UNKNOWN_FUNCTION = "unknown_function"
     TOO_COMPLEX = "too_complex"
     CHEAPER = "cheaper"
+    REFRESH_FAILED = "refresh_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ _MEANING: dict[ReasonCode, tuple[str, str | None]] = {
         None,
     ),
     ReasonCode.CHEAPER: ("a rebuild costs less than a refresh", None),
+    ReasonCode.REFRESH_FAILED: ("its refresh failed, or failed the check of what it made", None),
 }
 
 
