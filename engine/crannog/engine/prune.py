@@ -124,12 +124,12 @@ def prune(
     ]
     if not usable or len(files) < FEWEST_FILES:
         return tuple(files)
-    kept = [file for file in files if not any(_all_null(file, column) for column, _ in usable)]
+    kept = [file for file in files if not any(all_null(file, column) for column, _ in usable)]
     parameters: dict[str, object] = {"ids": list(range(len(kept)))}
     lists = ["unnest($ids) AS id"]
     tests: list[str] = []
     for index, (column, conjunct) in enumerate(usable):
-        bounds = [_bounds(file, column) for file in kept]
+        bounds = [bounds_of(file, column) for file in kept]
         parameters[f"l{index}"] = [low for low, _ in bounds]
         parameters[f"h{index}"] = [high for _, high in bounds]
         lists += [f"unnest($l{index}::VARCHAR[]) AS l{index}"]
@@ -158,24 +158,29 @@ def _possible(conjunct: Conjunct, low: str, high: str) -> str:
 
 def _comparable(column: Column, conjunct: Conjunct) -> bool:
     """Say whether DuckDB compares in a type in which the bounds are in the order of the column."""
+    return {value.kind for value in conjunct.values} <= comparable_kinds(column)
+
+
+def comparable_kinds(column: Column) -> frozenset[str]:
+    """Return the kinds of constants that compare in the order of a column's bounds, if any do."""
     if column.type != column.stored:
-        return False
-    kinds = {value.kind for value in conjunct.values}
+        return frozenset()
     match parse_type(column.type):
         case Decimal(precision):
-            return precision <= EXACT_DIGITS and kinds <= {"number"}
+            return frozenset({"number"} if precision <= EXACT_DIGITS else ())
         case Scalar(name) if name in _INTEGERS:
-            return kinds <= {"number"}
+            return frozenset({"number"})
         case Scalar("VARCHAR"):
-            return kinds <= {"text"}
+            return frozenset({"text"})
         case Scalar(name) if name in _CLOCKS:
             zoned = {TIMESTAMPTZ} if name == TIMESTAMPTZ else {"DATE", "TIMESTAMP"}
-            return kinds <= {"text", *zoned}
+            return frozenset({"text", *zoned})
         case _:
-            return False
+            return frozenset()
 
 
-def _bounds(file: DataFile, column: Column) -> tuple[str | None, str | None]:
+def bounds_of(file: DataFile, column: Column) -> tuple[str | None, str | None]:
+    """Return texts that no value of a column in a file is below or above; None: nobody knows."""
     if column.name in file.partition:
         value = file.partition[column.name]
         return value, value
@@ -190,7 +195,8 @@ def _statistic(file: DataFile, which: str, column: Column) -> str | None:
     return value if isinstance(value, str) else repr(value)
 
 
-def _all_null(file: DataFile, column: Column) -> bool:
+def all_null(file: DataFile, column: Column) -> bool:
+    """Say whether a file surely has no value in a column."""
     if column.name in file.partition:
         return file.partition[column.name] is None
     stats = file.stats or {}

@@ -6,12 +6,13 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.delta_log import DataFile, schema_digest
 from crannog.catalog.delta_stats import infinite_column, stats_of
-from crannog.engine.casts import CastQuery, Warn, cast_query, columns_for
+from crannog.engine.casts import Warn, cast_query, columns_for
 from crannog.engine.failures import Place
 from crannog.engine.shield import shielded
 from crannog.errors import CrannogError, QueryError, StorageError
@@ -27,6 +28,36 @@ FILE_SIZE = "128MB"
 ColumnStats = Mapping[str, Mapping[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Say how rows are put into files; columns by name.
+
+    Args:
+        order_by: rows are sorted by these.
+        partition_by: rows that are equal in these lie in a folder of their own, whose name and the
+            log say the values, while the files do not have the columns.
+        file_size: bytes after which a new file begins; None: `FILE_SIZE`.
+    """
+
+    order_by: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
+    file_size: int | None = None
+
+    def options(self) -> str:
+        """Return those options of COPY that it decides."""
+        size = literal(FILE_SIZE) if self.file_size is None else str(self.file_size)
+        listed = ", ".join(quote(name) for name in self.partition_by)
+        return f"FILE_SIZE_BYTES {size}" + (f", PARTITION_BY ({listed})" if listed else "")
+
+    def ordering(self) -> str:
+        """Return the ORDER BY that it asks for, if any."""
+        listed = ", ".join(quote(name) for name in (*self.partition_by, *self.order_by))
+        return f" ORDER BY {listed}" if self.order_by else ""
+
+
+PLAIN = Layout()
+
+
 def columns_of(
     scratch: Scratch,
     select: str,
@@ -39,7 +70,7 @@ def columns_of(
     return columns_for(scratch.describe(select, params, place=place), select, warn)
 
 
-def write_files(
+def write_files(  # noqa: PLR0913  (what is written, and where to)
     scratch: Scratch,
     lake: Lake,
     select: str,
@@ -48,6 +79,7 @@ def write_files(
     params: Parameters | None = None,
     *,
     place: Place | None = None,
+    layout: Layout = PLAIN,
 ) -> list[DataFile]:
     """Run a query once and write its rows as data files of the table at `location`.
 
@@ -65,8 +97,14 @@ def write_files(
     scratch.duck.use(lake.store)
     prefix = f"part-{_uuid7()}-"
     try:
-        rows = _copy(scratch, lake, query, location, prefix, params, place)
-        files = _files(lake, rows, location, columns)
+        before = "COPY ("
+        after = _into(lake, location, prefix, layout)
+        sql = f"{before}{query.sql}{layout.ordering()}) {after}"
+        try:
+            rows = scratch.fetchall(sql, params)
+        except CrannogError as error:
+            raise query.failure(error, place, before=before) from error.__cause__
+        files = _files(lake, rows, location, columns, layout)
         lake.store.sync([f"{location}/{file.path}" for file in files])
     except BaseException:
         remove_files(lake, location, prefix)
@@ -78,32 +116,19 @@ def remove_files(lake: Lake, location: str, prefix: str) -> None:
     """Delete files of a write that failed: no log entry names them."""
     with shielded(), suppress(Exception):
         for found in list(lake.store.list(location)):
-            if found.key.startswith(f"{location}/{prefix}"):
+            if found.key.rpartition("/")[2].startswith(prefix):
                 lake.store.delete(found.key)
 
 
-def _copy(
-    scratch: Scratch,
-    lake: Lake,
-    query: CastQuery,
-    location: str,
-    prefix: str,
-    params: Parameters | None,
-    place: Place,
-) -> list[tuple[object, ...]]:
+def _into(lake: Lake, location: str, prefix: str, layout: Layout) -> str:
     folder = lake.store.uri(location)
     if lake.store.local:
         _make_folder(folder)
     options = (
         "FORMAT parquet, RETURN_STATS, COMPRESSION snappy, OVERWRITE_OR_IGNORE, "
-        f"FILE_SIZE_BYTES '{FILE_SIZE}', FILENAME_PATTERN '{prefix}{{i}}'"
+        f"{layout.options()}, FILENAME_PATTERN '{prefix}{{i}}'"
     )
-    before = "COPY ("
-    sql = f"{before}{query.sql}) TO {literal(folder)} ({options})"
-    try:
-        return scratch.fetchall(sql, params)
-    except CrannogError as error:
-        raise query.failure(error, place, before=before) from error.__cause__
+    return f"TO {literal(folder)} ({options})"
 
 
 def _make_folder(folder: str) -> None:
@@ -116,23 +141,46 @@ def _make_folder(folder: str) -> None:
 
 
 def _files(
-    lake: Lake, rows: Sequence[tuple[object, ...]], location: str, columns: Sequence[Column]
+    lake: Lake,
+    rows: Sequence[tuple[object, ...]],
+    location: str,
+    columns: Sequence[Column],
+    layout: Layout,
 ) -> list[DataFile]:
     now = time.time_ns() // 1_000_000
     files: list[DataFile] = []
-    schema = schema_digest(columns)
+    inside = [column for column in columns if column.name not in layout.partition_by]
+    schema = schema_digest(inside)
+    depth = len(layout.partition_by) + 1
     for row in rows:
-        name = str(row[0]).rpartition("/")[2]
+        path = "/".join(str(row[0]).split("/")[-depth:])
         count = cast(int, row[1])
         if count == 0:
-            lake.store.delete(f"{location}/{name}")
+            lake.store.delete(f"{location}/{path}")
             continue
         found = cast(ColumnStats, row[4] or {})
-        _refuse_infinite(found, columns)
-        stats = stats_of(columns, count, found)
+        _refuse_infinite(found, inside)
+        stats = stats_of(inside, count, found)
         size = cast(int, row[2])
-        files.append(DataFile(name, size, count, {}, stats, now, schema=schema))
+        keys = cast("Mapping[str, str | None]", row[5] or {}) if depth > 1 else {}
+        partition = _partition(keys, layout.partition_by)
+        files.append(DataFile(path, size, count, partition, stats, now, schema=schema))
     return files
+
+
+def _partition(
+    keys: Mapping[str, str | None], partition_by: Sequence[str]
+) -> dict[str, str | None]:
+    """Return a file's values of the columns that it does not have, as a log spells them."""
+    for name in partition_by:
+        if keys[name] == "":
+            raise QueryError(
+                "value_not_storable",
+                f"column {quote(name)} has an empty text, which a partition cannot be of: "
+                "other readers take it for NULL",
+                hint=f"write nullif({quote_if_needed(name)}, '')",
+            )
+    return {name: keys[name] for name in partition_by}
 
 
 def _refuse_infinite(found: ColumnStats, columns: Sequence[Column]) -> None:
