@@ -25,13 +25,25 @@ _AGGREGATES = """
 
 
 class Bench:
-    """Lend one DuckDB, within the limits of the settings, to all who work on a build."""
+    """Lend one DuckDB, within the limits of the settings, to all who work on a build.
 
-    def __init__(self, settings: Settings, store: Store, threads: int | None = None) -> None:
+    Args:
+        lent: a DuckDB to use, which its owner closes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        threads: int | None = None,
+        *,
+        lent: Duck | None = None,
+    ) -> None:
         self._settings = settings
         self._store = store
         self._threads = threads or settings.threads
-        self._duck: Duck | None = None
+        self._lent = lent
+        self._duck: Duck | None = lent
         self._aggregates: frozenset[str] | None = None
         self._lock = Lock()
 
@@ -68,5 +80,5 @@ class Bench:
         """Give everything back."""
         with self._lock:
             duck, self._duck = self._duck, None
-        if duck is not None:
+        if duck is not None and duck is not self._lent:
             duck.close()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from crannog.engine.adoption.follow import look, move
@@ -27,9 +28,12 @@ from crannog.engine.steps import (
 from crannog.errors import ConflictError, CrannogError, Interrupted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from crannog.catalog.commit import Commit
     from crannog.catalog.leases import Holder
     from crannog.engine.config import Settings
+    from crannog.engine.duck import Duck
     from crannog.engine.make import Maker
     from crannog.engine.project import Project
     from crannog.engine.publication import Publication
@@ -43,12 +47,14 @@ _SEE_LOG = "`crannog log -n 1` shows whether the commit was made"
 class _Wish:
     """Hold what was asked for."""
 
-    project: Project
+    stand: Callable[[], Ground]
     settings: Settings
     selection: Selection
     options: BuildOptions
     listener: Listener
     user: str | None
+    root: Path | None = None
+    message: str | None = None
 
     @property
     def author(self) -> str:
@@ -74,12 +80,33 @@ def build(
     The exit code is that of `BuildResult.error`; `raise_errors()` raises it with the document.
     """
     refuse_at(settings)
-    wish = _Wish(project, settings, selection, options, listener, author)
+    here = partial(stand, project, settings)
+    wish = _Wish(here, settings, selection, options, listener, author, project.root)
+    return _built(wish, follows=True)
+
+
+def build_on(
+    here: Callable[[], Ground], settings: Settings, duck: Duck, author: str, message: str
+) -> BuildResult:
+    """Build what stands on a ground that is no project's, in a DuckDB that is there.
+
+    Args:
+        here: returns the ground as it is now.
+        message: that of the commit.
+    """
+    wish = _Wish(here, settings, Selection(), BuildOptions(), ignore, author, message=message)
+    return _built(wish, follows=False, duck=duck)
+
+
+def _built(wish: _Wish, *, follows: bool, duck: Duck | None = None) -> BuildResult:
+    settings = wish.settings
     started = time.monotonic()
     try:
-        ground = stand(project, settings)
-        with Bench(settings, ground.store, options.threads) as bench:
-            ground, warnings = _followed(ground, wish, bench)
+        ground = wish.stand()
+        with Bench(settings, ground.store, wish.options.threads, lent=duck) as bench:
+            warnings: list[str] = []
+            if follows:
+                ground, warnings = _followed(ground, wish, bench)
             result = _Build(wish, bench).build(ground)
             result = replace(result, warnings=(*warnings, *result.warnings))
     except CrannogError as error:
@@ -117,7 +144,7 @@ class _Build:
             from crannog.catalog.lake import Lake
 
             Lake.create(ground.store, self.wish.author)
-            ground = stand(self.wish.project, self.wish.settings)
+            ground = self.wish.stand()
         assert ground.lake is not None
         from crannog.catalog.leases import acquire
 
@@ -125,7 +152,7 @@ class _Build:
         with acquire(ground.lake, ground.branch, self.wish.author, wait):
             head = ground.lake.head(ground.branch).commit
             if drafted.ground.commit is None or head.id != drafted.ground.commit.id:
-                drafted = self._draft(stand(self.wish.project, self.wish.settings))
+                drafted = self._draft(self.wish.stand())
                 if drafted.plan.errors or not self._has_work(drafted):
                     return self._idle(drafted)
             return self._run(drafted)
@@ -240,7 +267,9 @@ class _Build:
             tests=tuple(run.passed_files),
             tested=run.tested(),
         )
-        origin = Origin(self.wish.author, run_id, code_version(self.wish.project.root))
+        root = self.wish.root
+        code = code_version(root) if root is not None else None
+        origin = Origin(self.wish.author, run_id, code, self.wish.message)
         ground.lake.notice = lambda message: self.wish.listener(Warned(message))
         self.publishing = True
         try:

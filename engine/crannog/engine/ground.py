@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from crannog.catalog.state import State
 from crannog.engine.facts import Facts, SourceFile, facts_from_json, read_files
 from crannog.engine.manifest import Item, Manifest, load_manifest, nothing_changed
+from crannog.engine.ownership import SQL
 from crannog.errors import CrannogError, UsageError
 from crannog.names import split_name
 from crannog.sql.resolve import lookup
@@ -62,7 +63,9 @@ class Ground:
 
     @property
     def orphans(self) -> tuple[Item, ...]:
-        """What the project built and has no file for any more."""
+        """What the project built and has no file for any more; what SQL made has none anyway."""
+        if self.project == SQL:
+            return ()
         keys = self.keys
         items = self.manifest.items or self._items_of_pins(keys)
         return tuple(

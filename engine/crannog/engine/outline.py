@@ -54,7 +54,7 @@ class Texts:
         """Return the model of a file."""
         found = self._models.get(path)
         if found is None:
-            found = self._models[path] = parse_model(path, self._files[path].text())
+            found = self._models[path] = parse_model(path, self._files[path].text(), self._files[path].table)
         return found
 
     def references(self, path: str) -> References:

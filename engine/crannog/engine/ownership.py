@@ -27,12 +27,24 @@ def kind_of(table: Entry | Pin) -> str:
     return "view" if table.kind == "view" else "table"
 
 
+def is_materialized(pin: Pin) -> bool:
+    """Whether it is a materialized view: a model whose text a statement gave."""
+    return pin.kind == "model" and pin.project == SQL
+
+
 def refuse_made(pin: Pin, *, instead: str) -> None:
     """Refuse to write, drop or rename what a model or a seed of a project makes.
 
     Args:
         instead: what to do.
     """
+    if is_materialized(pin):
+        raise UsageError(
+            "table_is_a_model",
+            f"{pin.name} is a materialized view",
+            hint=f"REFRESH {pin.name} brings it up to date; CREATE OR REPLACE or DROP MATERIALIZED "
+            "VIEW changes or drops it",
+        )
     if pin.kind in _MADE_BY and not (pin.kind == "view" and pin.project == SQL):
         raise UsageError(
             "table_is_a_model", f"{pin.name} is made by a {_MADE_BY[pin.kind]}", hint=instead

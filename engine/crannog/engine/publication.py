@@ -38,11 +38,16 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Say who publishes, from which code and in which run."""
+    """Say who publishes, from which code and in which run.
+
+    Args:
+        message: that of the commit; None: it lists what was built.
+    """
 
     author: str
     run: str
     code: str | None
+    message: str | None = None
 
 
 class Publication:
@@ -74,9 +79,11 @@ class Publication:
         self.taken: dict[str, str] = {}
         self.published: set[str] = set()
         self.texts: list[str] = []
+        self._said: str | None = None
 
     def publish(self, branch: str, origin: Origin) -> Commit | None:
         """Publish; None: there is nothing to publish."""
+        self._said = origin.message
         return self.lake.publish(
             branch,
             self._prepare,
@@ -109,7 +116,7 @@ class Publication:
         if not (self.published or self.texts or dropped) and self._same_tests(before, manifest):
             return None
         projects = {self.ground.project: store_manifest(self.lake, manifest)}
-        return Changes(pins, projects, self._message(dropped), time=self._time(pins))
+        return Changes(pins, projects, self._said or self._message(dropped), time=self._time(pins))
 
     def _time(self, keys: Iterable[str]) -> datetime | None:
         """Return the time that rows of what is published name as the time of this commit."""

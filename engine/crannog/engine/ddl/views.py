@@ -36,12 +36,12 @@ def create_view(run: Run, at: Reading) -> Edit:
         return Edit("CREATE VIEW")
     old = None if entry is None else _replaced(run, at, entry)
     found = references(run.statement.body or "")
-    _check(run, found)
-    inputs = tuple(_inputs(at.state, found))
-    _check_cycle(run, at, name, inputs)
+    check_names(run, found)
+    inputs = tuple(inputs_of(at.state, found))
+    check_cycle(run, at, name, inputs)
     lookup = lookup_at(run, at)
     try:
-        text, columns = _bound(run, lookup, found)
+        text, columns = bound_text(run, lookup, found)
     except CrannogError as error:
         raise lookup.explained(error) from error.__cause__
     finally:
@@ -73,7 +73,7 @@ def _replaced(run: Run, at: Reading, entry: Entry) -> Pin:
     raise placed(run, QueryError("table_exists", message, hint=hint))
 
 
-def _check(run: Run, found: References) -> None:
+def check_names(run: Run, found: References) -> None:
     """Refuse what would not mean the same to everybody who reads the view."""
     start = run.statement.body_start or 0
     for token in run.statement.tokens:
@@ -123,7 +123,7 @@ def _place(run: Run, reference: Reference) -> Clause:
     return Clause("", start + reference.start, start + reference.end)
 
 
-def _bound(run: Run, lookup: Lookup, found: References) -> tuple[str, tuple[Column, ...]]:
+def bound_text(run: Run, lookup: Lookup, found: References) -> tuple[str, tuple[Column, ...]]:
     """Return the query with every table's whole name, and what it gives."""
     written = run.statement.body or ""
     for error in _times(run):
@@ -189,7 +189,7 @@ def _key(reference: Reference) -> str:
     return TableName(parts[0] if len(parts) == 2 else "main", parts[-1]).key
 
 
-def _inputs(state: State, found: References) -> Iterator[InputPin]:
+def inputs_of(state: State, found: References) -> Iterator[InputPin]:
     """Return what the view reads as it is now; of tables at an AT, nothing changes any more."""
     seen: set[str] = set()
     for reference in found.tables:
@@ -200,7 +200,8 @@ def _inputs(state: State, found: References) -> Iterator[InputPin]:
             yield InputPin(entry.name, entry.id, entry.version, entry.uuid, entry.digest)
 
 
-def _check_cycle(run: Run, at: Reading, name: TableName, inputs: Sequence[InputPin]) -> None:
+def check_cycle(run: Run, at: Reading, name: TableName, inputs: Sequence[InputPin]) -> None:
+    """Refuse a view that would read itself, directly or through other views."""
     waiting = [TableName.parse(each.name).key for each in inputs]
     seen: set[str] = set()
     while waiting:
