@@ -124,7 +124,7 @@ def _followed(ground: Ground, wish: _Wish, bench: Bench) -> tuple[Ground, list[s
         before = {step.pin.name: step.pin.version for step in newer.steps.values()}
         for pin in move(ground, newer, wish.author):
             wish.listener(Followed(pin.name, before[pin.name], pin.version))
-        ground = stand(wish.project, wish.settings)
+        ground = wish.stand()
     return ground, newer.warnings
 
 
