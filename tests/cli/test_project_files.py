@@ -103,11 +103,12 @@ def test_two_files_for_one_table_are_refused(tmp_path):
         project.files()
 
 
-def test_macros_are_refused_until_they_are_there(tmp_path):
-    project = project_with(tmp_path, "macros/m.sql")
-    with pytest.raises(ModelError) as caught:
-        project.files()
-    assert caught.value.code == "not_yet"
+def test_macros_are_found_at_any_depth(tmp_path):
+    project = project_with(tmp_path, "macros/m.sql", "macros/shop/money.sql", "macros/notes.md")
+    assert [file.shown for file in project.files().macros] == [
+        "macros/m.sql",
+        "macros/shop/money.sql",
+    ]
 
 
 def test_a_file_that_is_not_utf8_is_an_error_at_its_line(tmp_path):

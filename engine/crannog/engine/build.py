@@ -14,6 +14,7 @@ from crannog.engine.adoption.follow import look, move
 from crannog.engine.bench import Bench
 from crannog.engine.events import Followed, Listener, Published, Waiting, Warned
 from crannog.engine.ground import Ground, refuse_at, stand
+from crannog.engine.macro_files import changed_macros
 from crannog.engine.plan import Draft, draft, ignore
 from crannog.engine.record import Record
 from crannog.engine.steps import (
@@ -182,6 +183,8 @@ class _Build:
             return True
         ground = drafted.ground
         known = ground.manifest.files
+        if known and changed_macros(ground):
+            return True
         return bool(known) and any(
             file.role in ("test", "source") and known.get(path) != file.sha
             for path, file in ground.files.items()

@@ -137,7 +137,6 @@ def _spec_place(sql: str, spec: TestSpec, path: str, source: str) -> Place | Non
 def file_check(test: TestFile) -> Check:
     """Return the test that a file of `tests/` is."""
     query = test.query
-    start = query.query_start
     return Check(
         model=test.file.path,
         test=(query.description or test.file.path).splitlines()[0],
@@ -146,7 +145,7 @@ def file_check(test: TestFile) -> Check:
         keys=test.keys,
         file=test.file.path,
         line=query.first_line,
-        place=Place(query.text, query.path, executed=query.sql, origin=lambda at: at + start),
+        place=Place(query.text, query.path, executed=query.sql, origin=query.origin),
     )
 
 

@@ -15,6 +15,7 @@ from crannog.engine.facts import Facts, SourceFile
 from crannog.engine.failures import Place
 from crannog.engine.inputs import Past, spliced, through_views
 from crannog.engine.last import Last, last_of, why_changed
+from crannog.engine.macro_files import changed_macros, refuse_built_in, test_changed
 from crannog.engine.manifest import variable_texts
 from crannog.engine.outline import Outline, meaning_of
 from crannog.engine.seeds import check_seed_key, seed_error, seed_query
@@ -97,6 +98,7 @@ class Compiled:
         self._compile(keys)
 
     def _compile(self, keys: set[str]) -> None:
+        self._attempt(self._check_macros)
         for key in self.outline.order:
             if key not in keys:
                 continue
@@ -109,6 +111,12 @@ class Compiled:
         if not self.errors:
             self._try_tests()
 
+    def _check_macros(self) -> None:
+        macros, paths = self.outline.texts.macros, changed_macros(self.ground)
+        if macros and paths:
+            with self.duck().scratch() as scratch:
+                refuse_built_in(scratch, macros, paths)
+
     def _try_tests(self) -> None:
         """Bind the tests that are new, so that what can't work is found before anything runs."""
         for node in self.nodes.values():
@@ -116,7 +124,7 @@ class Compiled:
             if (facts.tests or facts.warn) and (node.columns is not None or node.text_changed):
                 self._attempt(partial(self._try_header, node))
         for test in self.outline.tests:
-            if self.ground.manifest.files.get(test.file.path) != test.file.sha:
+            if test_changed(self.ground, test):
                 self._attempt(partial(self._bind_check, file_check(test)))
 
     def _try_header(self, node: Node) -> None:
@@ -202,6 +210,7 @@ class Compiled:
         return (
             item is not None
             and item.facts.sha == node.facts.sha
+            and dict(item.facts.macros) == dict(node.facts.macros)
             and last.entry.kind == node.kind
             and manifest.semantics == SEMANTICS
             and dict(manifest.settings) == dict(SETTINGS)
@@ -395,7 +404,7 @@ def prepared(
         model.text,
         model.path,
         executed=text.text,
-        origin=lambda at: text.origin(at) + model.query_start,
+        origin=lambda at: model.origin(text.origin(at)),
     )
     return text.text, place
 

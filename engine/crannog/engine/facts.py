@@ -21,7 +21,7 @@ class SourceFile:
     """Hold one file of a project.
 
     Args:
-        role: model, seed, types (the TOML beside a seed), source or test.
+        role: model, seed, types (the TOML beside a seed), source, test or macro.
         path: relative to the project, with forward slashes.
         sha: of its bytes.
         table: what it makes or describes; None for a test.
@@ -62,6 +62,7 @@ class Facts:
         pinned: names with an AT clause, which never move.
         variables: names that `getvariable` reads.
         types: columns' types of a seed, from its TOML.
+        macros: digests by name of those that the text uses, also through others.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Facts:
     pinned: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
+    macros: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def table(self) -> TableName:
@@ -111,6 +113,7 @@ def facts_to_json(facts: Facts) -> JsonObject:
         "pinned": list(facts.pinned),
         "variables": list(facts.variables),
         "types": dict(facts.types),
+        "macros": dict(facts.macros),
     }
     return {name: value for name, value in kept.items() if value}
 
@@ -134,6 +137,7 @@ def facts_from_json(kept: JsonObject) -> Facts:
         pinned=_texts(kept, "pinned"),
         variables=_texts(kept, "variables"),
         types=cast("dict[str, str]", kept.get("types", {})),
+        macros=cast("dict[str, str]", kept.get("macros", {})),
     )
 
 
@@ -156,6 +160,7 @@ def read_files(project: Project) -> dict[str, SourceFile]:
         ("types", files.seed_types),
         ("source", files.sources),
         ("test", files.tests),
+        ("macro", files.macros),
     )
     return {file.shown: _read(role, file) for role, group in groups for file in group}
 

@@ -13,10 +13,11 @@ from crannog.catalog.pins import JsonObject
 from crannog.engine.compile import prepared
 from crannog.engine.facts import Facts, facts_from_json
 from crannog.engine.inputs import Past, spliced
+from crannog.engine.macro_files import macros_of
 from crannog.engine.read import select_files
 from crannog.engine.view_columns import as_created
 from crannog.names import TableName
-from crannog.sql.model import Model, parse_model
+from crannog.sql.model import Model, parse_model, with_macros
 
 if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
@@ -69,7 +70,8 @@ class Kept:
     def model(self) -> Model:
         """Return its text, read again."""
         text = cast("str | None", self.record.get("text")) or ""
-        return parse_model(self.facts.path, text, TableName.parse(self.pin.name))
+        parsed = parse_model(self.facts.path, text, TableName.parse(self.pin.name))
+        return with_macros(parsed, macros_of(self.record))
 
     def rebuilt(self, scratch: Scratch, past: Past) -> tuple[str, Place]:
         """Provide all that it read as it was then, and return the query as DuckDB runs it.

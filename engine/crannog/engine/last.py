@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.pins import JsonObject
 from crannog.engine.facts import facts_to_json
+from crannog.engine.macro_files import kept_macros
 from crannog.engine.manifest import InputRef, Item
 from crannog.engine.semantics import SEMANTICS, SETTINGS
 from crannog.names import TableName
@@ -98,7 +99,15 @@ def model_record(compiled: Compiled, node: Node) -> JsonObject:
         "settings": dict(SETTINGS),
         "semantics": SEMANTICS,
         "project": compiled.ground.project,
+        **_macros(compiled, node),
     }
+
+
+def _macros(compiled: Compiled, node: Node) -> JsonObject:
+    """Return what the record keeps of the macros that the text uses, if it uses any."""
+    if not node.facts.macros:
+        return {}
+    return {"macros": kept_macros(compiled.outline.texts.model(node.facts.path).macros)}
 
 
 def why_changed(compiled: Compiled, node: Node) -> Reason:
@@ -119,7 +128,7 @@ def why_changed(compiled: Compiled, node: Node) -> Reason:
     if changed:
         return Reason(ReasonCode.SETTINGS_CHANGED, ", ".join(changed))
     if record.get("tokens") != _tokens(compiled, node):
-        return Reason(ReasonCode.MEANING_CHANGED, _place(node, record))
+        return Reason(ReasonCode.MEANING_CHANGED, _place(compiled, node, record))
     return _around(compiled, node, record)
 
 
@@ -157,7 +166,7 @@ def _difference(old: Mapping[str, str], new: Mapping[str, str]) -> str | None:
     return f"the column {gone[0]} is gone" if gone else None
 
 
-def _place(node: Node, record: JsonObject) -> str:
+def _place(compiled: Compiled, node: Node, record: JsonObject) -> str:
     """Point at the first line that differs, or say which name means another table now."""
     old = str(record.get("text") or "").splitlines()
     new = node.file.text().splitlines()
@@ -166,6 +175,10 @@ def _place(node: Node, record: JsonObject) -> str:
             return f"{node.facts.path}:{number}"
     if len(new) < len(old):
         return f"{node.facts.path}:{max(len(new), 1)}"
+    macros = cast("dict[str, dict[str, str]]", record.get("macros", {}))
+    for macro in compiled.outline.texts.model(node.facts.path).macros:
+        if macros.get(macro.name.lower(), {}).get("digest") != macro.digest:
+            return macro.place
     names = cast("dict[str, str]", record.get("names", {}))
     for written, key in node.names.items():
         if names.get(written) != key:

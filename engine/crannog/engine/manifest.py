@@ -135,7 +135,7 @@ def nothing_changed(
         return False
     if any(manifest.files.get(path) != file.sha for path, file in files.items()):
         return False
-    if _lost_types(manifest, files):
+    if _lost_types(manifest, files) or _lost_macros(manifest, files):
         return False
     for path, tested in manifest.tested.items():
         if path in files and not _tested_holds(path, tested, state, lookup):
@@ -156,6 +156,11 @@ def _lost_types(manifest: Manifest, files: Mapping[str, SourceFile]) -> bool:
         for path in gone
         for item in manifest.items.values()
     )
+
+
+def _lost_macros(manifest: Manifest, files: Mapping[str, SourceFile]) -> bool:
+    """Whether a file with macros is gone that models may still use."""
+    return any(path.startswith("macros/") and path not in files for path in manifest.files)
 
 
 def _item_holds(item: Item, state: State, texts: Mapping[str, str], lookup: Lookup) -> bool:

@@ -16,7 +16,8 @@ from crannog.errors import CrannogError, ModelError
 from crannog.names import quote_if_needed, split_name
 from crannog.sql.graph import Graph
 from crannog.sql.header import Declared
-from crannog.sql.model import Model, Query, parse_model, parse_test_file
+from crannog.sql.macros import Macro, Macros, parse_macros
+from crannog.sql.model import Model, Query, parse_model, parse_test_file, with_macros
 from crannog.sql.resolve import lookup, unknown_table
 from crannog.sql.select import Selectable, select
 from crannog.sql.snapshot import READS_FILES, check_snapshot
@@ -43,9 +44,10 @@ class TestFile:
 
 
 class Texts:
-    """Parse the project's models when somebody asks, each once."""
+    """Parse the project's models when somebody asks, each once, with macros written out."""
 
-    def __init__(self, files: Mapping[str, SourceFile]) -> None:
+    def __init__(self, files: Mapping[str, SourceFile], macros: Macros) -> None:
+        self.macros = macros
         self._files = files
         self._models: dict[str, Model] = {}
         self._references: dict[str, References] = {}
@@ -54,7 +56,8 @@ class Texts:
         """Return the model of a file."""
         found = self._models.get(path)
         if found is None:
-            found = self._models[path] = parse_model(path, self._files[path].text(), self._files[path].table)
+            parsed = parse_model(path, self._files[path].text(), self._files[path].table)
+            found = self._models[path] = with_macros(parsed, self.macros)
         return found
 
     def references(self, path: str) -> References:
@@ -101,12 +104,12 @@ class Outline:
 class _Outliner:
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
-        self.texts = Texts(ground.files)
+        self.errors: list[CrannogError] = []
+        self.texts = Texts(ground.files, read_macros(ground.files, self.errors))
         self.lookup = NameLookup(ground.known)
         self.facts: dict[str, Facts] = {}
         self.names: dict[str, Mapping[str, str]] = {}
         self.tests: list[TestFile] = []
-        self.errors: list[CrannogError] = []
         self.warnings: list[str] = []
 
     def outline(self) -> Outline:
@@ -153,7 +156,12 @@ class _Outliner:
             self.facts[file.table.key] = seed_facts(file, self.ground.files)
             return
         item = self.ground.manifest.items.get(file.table.key)
-        if item is not None and item.facts.sha == file.sha and item.facts.path == file.path:
+        if (
+            item is not None
+            and item.facts.sha == file.sha
+            and item.facts.path == file.path
+            and self.texts.macros.same(item.facts.macros)
+        ):
             self.facts[file.table.key] = item.facts
             return
         self.facts[file.table.key] = self._model_facts(file)
@@ -192,6 +200,7 @@ class _Outliner:
             reads=_written(found.tables, past=False),
             pinned=_written(found.tables, past=True),
             variables=found.variables,
+            macros={macro.name.lower(): macro.digest for macro in model.macros},
         )
 
     def _check_name(self, key: str, facts: Facts) -> None:
@@ -277,7 +286,7 @@ class _Outliner:
     def _test_file(self, file: SourceFile) -> None:
         from crannog.sql.references import references
 
-        query = parse_test_file(file.path, file.text())
+        query = with_macros(parse_test_file(file.path, file.text()), self.texts.macros)
         schema = test_schema(file.path)
         names: dict[str, str] = {}
         found = references(query.sql, tokens=query.tokens, source=query.source)
@@ -299,6 +308,19 @@ class _Outliner:
 def outline(ground: Ground) -> Outline:
     """Read the project's files and look up every name; what is wrong is in `errors`."""
     return _Outliner(ground).outline()
+
+
+def read_macros(files: Mapping[str, SourceFile], errors: list[CrannogError]) -> Macros:
+    """Read the project's macros; what is wrong with them is added to the errors."""
+    found: list[Macro] = []
+    try:
+        for file in files.values():
+            if file.role == "macro":
+                found += parse_macros(file.path, file.text())
+        return Macros(found)
+    except CrannogError as error:
+        errors.append(error)
+        return Macros()
 
 
 def selected(

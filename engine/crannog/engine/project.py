@@ -69,6 +69,7 @@ class ProjectFiles:
     seed_types: tuple[ProjectFile, ...]
     sources: tuple[ProjectFile, ...]
     tests: tuple[ProjectFile, ...]
+    macros: tuple[ProjectFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,6 @@ class Project:
 
     def files(self) -> ProjectFiles:
         """Find the project's files; hidden ones are left out, two for one table are an error."""
-        _refuse_macros(self.root)
         models = _tables(self.root, "models", (".sql",))
         seeds = _tables(self.root, "seeds", _seed_endings())
         _refuse_twice((*models, *seeds))
@@ -106,6 +106,7 @@ class Project:
             seed_types=_tables(self.root, "seeds", (".toml",)),
             sources=_tables(self.root, "sources", (".toml",)),
             tests=tuple(_found(self.root, "tests", (".sql",))),
+            macros=tuple(_found(self.root, "macros", (".sql",))),
         )
 
 
@@ -222,18 +223,6 @@ def _refuse_twice(files: tuple[ProjectFile, ...]) -> None:
                 f"{file.table} is made by {other.shown} and by {file.shown}",
                 hint="rename one; names compare without case",
                 file=file.shown,
-                line=1,
-            )
-
-
-def _refuse_macros(root: Path) -> None:
-    for _, shown, _ in _walk(str(root / "macros"), "macros"):
-        if shown.lower().endswith(".sql"):
-            raise ModelError(
-                "not_yet",
-                "macros are not there yet",
-                hint="write the expression out in the models",
-                file=shown,
                 line=1,
             )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crannog.catalog.state import Changes
 from crannog.engine.last import input_refs
+from crannog.engine.macro_files import built_macros, lost_macros
 from crannog.engine.manifest import (
     InputRef,
     Item,
@@ -207,9 +208,8 @@ class Publication:
             if item is not None:
                 items[key] = item
                 files |= self._files_of(each)
-        for path, file in self.ground.files.items():
-            if path in self.tests:
-                files[path] = file.sha
+        for path in (*self.tests, *built_macros(self.compiled.outline, items, self.tests)):
+            files[path] = self.ground.files[path].sha
         built = {each.node.facts.path for each in self.outcomes.values() if each.fine}
         tested = {
             path: each
@@ -282,10 +282,14 @@ class Publication:
         if before is None:
             return True
         roles = {path: file.role for path, file in self.ground.files.items()}
-        return dict(before.tested) == dict(after.tested) and all(
-            before.files.get(path) == sha
-            for path, sha in after.files.items()
-            if roles.get(path) in ("test", "source")
+        return (
+            dict(before.tested) == dict(after.tested)
+            and all(
+                before.files.get(path) == sha
+                for path, sha in after.files.items()
+                if roles.get(path) in ("test", "source", "macro")
+            )
+            and not lost_macros(before.files, after.files)
         )
 
     def _message(self, dropped: Sequence[str]) -> str:
@@ -294,7 +298,7 @@ class Publication:
         parts = [f"build {_listed(built)}"] if built else []
         parts += [f"drop {_listed(gone)}"] if gone else []
         parts += [f"note the text of {_listed(self.texts)}"] if self.texts and not parts else []
-        return "; ".join(parts) or "note the project's tests"
+        return "; ".join(parts) or "note the project's tests and macros"
 
 
 def _ref(entry: Entry) -> InputRef:

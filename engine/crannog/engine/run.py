@@ -19,6 +19,7 @@ from crannog.engine.events import (
     RunStarted,
 )
 from crannog.engine.inputs import through_views
+from crannog.engine.macro_files import test_changed
 from crannog.engine.retest import Retest
 from crannog.engine.schedule import run_ready
 from crannog.engine.steps import ModelResult, TestResult
@@ -254,8 +255,11 @@ class Run:
         ]
         for test in self.compiled.outline.tests:
             path = test.file.path
-            other = ground.manifest.files.get(path) != test.file.sha
-            if other or changed & set(test.keys) or self._retest.due(path, test.keys):
+            if (
+                test_changed(ground, test)
+                or changed & set(test.keys)
+                or self._retest.due(path, test.keys)
+            ):
                 found.append((file_check(test), None))
             else:
                 self.passed_files.add(path)

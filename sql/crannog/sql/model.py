@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from crannog.errors import ModelError
 from crannog.names import RESERVED_SCHEMAS, TableName, did_you_mean
 from crannog.sql.header import Declared, Header, read_header, stray_start
 from crannog.sql.keywords import RESERVED
+from crannog.sql.macro_calls import write_out
+from crannog.sql.macros import Macro, Macros
 from crannog.sql.places import Place, Source, line_and_column
 from crannog.sql.statements import QUERY_WORDS, StatementKind, split
-from crannog.sql.tokens import Token, tokenize, without_comments
+from crannog.sql.tokens import Token, code_tokens, tokenize, without_comments
+from crannog.sql.traced import File, Traced
 
 _KINDS = ("table", "view", "snapshot")
 _REFRESHES = ("auto", "full")
@@ -33,6 +36,8 @@ class Query:
         query_start: offset of `sql` in `text`.
         first_line: the file's line that `sql` starts on.
         tokens: those of `sql`, without comments.
+        traced: `sql`, where macros have been written out in it.
+        macros: those that have been.
     """
 
     path: str
@@ -42,11 +47,19 @@ class Query:
     first_line: int
     tokens: tuple[Token, ...]
     description: str | None
+    traced: Traced | None = field(default=None, kw_only=True)
+    macros: tuple[Macro, ...] = field(default=(), kw_only=True)
 
     @property
     def source(self) -> Source:
         """Where errors in `sql` point."""
-        return Source(self.path, self.first_line, self.text)
+        return Source(self.path, self.first_line, self.text, self.traced)
+
+    def origin(self, at: int) -> int:
+        """Return the offset in the file of a place in `sql`: in a macro, that of its call."""
+        if self.traced is None:
+            return at + self.query_start
+        return self.traced.origin_in(File(self.path, self.text), at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +126,24 @@ def parse_test_file(path: str, text: str) -> Query:
         raise value.place.error("bad_header", f'a test file has no header, so no "{key}"')
     tokens = tokenize(text[header.body_start :], source=Source(path, header.first_line, text))
     return _query(path, text, header, tokens, "a test")
+
+
+_Q = TypeVar("_Q", bound=Query)
+
+
+def with_macros(query: _Q, macros: Macros) -> _Q:
+    """Write macros out in a query."""
+    file = File(query.path, query.text)
+    found = write_out(macros, query.sql, file, query.query_start, query.tokens)
+    if found is None:
+        return query
+    return replace(
+        query,
+        sql=found.text,
+        tokens=tuple(code_tokens(found.text)),
+        traced=found.traced,
+        macros=found.used,
+    )
 
 
 def model_name(path: str) -> TableName:

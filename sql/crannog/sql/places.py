@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from crannog.errors import CrannogError, ModelError, QueryError
+from crannog.sql.traced import Traced
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
@@ -25,11 +26,13 @@ class Source:
         file: shown before the line; a text with a file makes ModelErrors, one without QueryErrors.
         first_line: the line of the file that the text starts on (at its first column).
         whole: the whole file, for the caret; the text itself where it is not given.
+        traced: the text, where pieces of it stand elsewhere in the file or in other files.
     """
 
     file: str | None = None
     first_line: int = 1
     whole: str | None = None
+    traced: Traced | None = None
 
     def error(
         self,
@@ -42,6 +45,8 @@ class Source:
         hint: str | None = None,
     ) -> CrannogError:
         """Make the error that points at `text[start:end]`."""
+        if self.traced is not None:
+            return self._elsewhere(self.traced, start, end).error(code, message, hint)
         line, column = line_and_column(text, start)
         line_end = text.find("\n", start)
         stop = min(end, len(text) if line_end < 0 else line_end)
@@ -56,6 +61,24 @@ class Source:
             length=max(1, stop - start),
             source=self.whole if self.whole is not None else text,
         )
+
+    def line(self, text: str, offset: int) -> tuple[int, int]:
+        """Return the line and the column in the file of a place in the text."""
+        if self.traced is not None:
+            place = self._elsewhere(self.traced, offset, offset + 1)
+            return place.line, place.column
+        line, column = line_and_column(text, offset)
+        return line + self.first_line - 1, column
+
+    def _elsewhere(self, traced: Traced, start: int, end: int) -> Place:
+        found = traced.origin(start)
+        if found is None:
+            return Place(self.file or "", self.first_line, source=self.whole)
+        file, at = found
+        line, column = line_and_column(file.text, at)
+        line_end = file.text.find("\n", at)
+        stop = min(at + end - start, len(file.text) if line_end < 0 else line_end)
+        return Place(file.path, line, column, max(1, stop - at), file.text)
 
 
 NOWHERE = Source()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crannog.sql import scan
 from crannog.sql.ctes import all_ctes
-from crannog.sql.places import NOWHERE, Source, line_and_column
+from crannog.sql.places import NOWHERE, Source
 from crannog.sql.table_functions import refuse_calls
 from crannog.sql.time_travel import AtSpan, blank, find
 from crannog.sql.tokens import Token, code_tokens, string_value
@@ -142,20 +142,19 @@ class _Collector:
                 message=f"{written} has {len(found.parts)} parts",
                 hint="a table is schema.table: a lake has no databases",
             )
-        line, column = line_and_column(self.text, found.start)
+        line, column = self.source.line(self.text, found.start)
         return Reference(
             parts=found.parts,
             text=written,
             start=found.start,
             end=found.end,
-            line=line + self.source.first_line - 1,
+            line=line,
             column=column,
             at=self.spans.get(found.start),
         )
 
     def use(self, found: scan.Name) -> Use:
-        line, column = line_and_column(self.text, found.start)
-        line += self.source.first_line - 1
+        line, column = self.source.line(self.text, found.start)
         return Use(".".join(found.parts), found.start, found.end, line, column)
 
 

@@ -66,7 +66,7 @@ def expand(compiled: Compiled, node: Node, scratch: Scratch) -> Expanded:
         model.text,
         model.path,
         executed=text.text,
-        origin=lambda at: text.origin(at) + model.query_start,
+        origin=lambda at: model.origin(text.origin(at)),
     )
     places = tuple(expander.places)
     columns = expander.bound(node, text.text)
