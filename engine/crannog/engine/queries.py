@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crannog.catalog.commit import time_text
 from crannog.engine.lookup import Lookup
 from crannog.engine.query import Query
 from crannog.engine.result import Result
@@ -67,6 +68,8 @@ def _shown(run: Run, at: Reading) -> str:
     if run.statement.word == "show schemas":
         kinds = {"database_name": "VARCHAR", "schema_name": "VARCHAR", "current": "BOOLEAN"}
         return SystemTable(kinds, shown_schemas).select(at)
+    if run.statement.word in ("show branches", "show tags"):
+        return _refs(run, at)
     everything = run.statement.word == "show all tables"
     schema = run.statement.target[-1].lower() if run.statement.target else None
     rows = list(shown_tables(at, schema, everything=everything))
@@ -74,6 +77,22 @@ def _shown(run: Run, at: Reading) -> str:
         names = run.duck.temporary.names
         rows += [{"schema": SCHEMA, "name": name, "kind": "temporary"} for name in names]
     kinds = dict.fromkeys(("schema", "name", "kind"), "VARCHAR")
+    return SystemTable(kinds, lambda _: rows).select(at)
+
+
+def _refs(run: Run, at: Reading) -> str:
+    """List the branches or tags as they are now, whatever commit is read."""
+    tags = run.statement.word == "show tags"
+    refs = at.lake.tags() if tags else at.lake.branches()
+    commits = at.lake.each(lambda ref: at.lake.commit(ref.commit), refs)
+    kinds = {"name": "VARCHAR", "commit": "VARCHAR", "time": "TIMESTAMPTZ", "message": "VARCHAR"}
+    rows: list[dict[str, object]] = [
+        {"name": ref.name, "commit": ref.commit, "time": time_text(commit.time),
+         "message": commit.message, "current": ref.name == at.branch}
+        for ref, commit in zip(refs, commits, strict=True)
+    ]  # fmt: skip
+    if not tags:
+        kinds["current"] = "BOOLEAN"
     return SystemTable(kinds, lambda _: rows).select(at)
 
 

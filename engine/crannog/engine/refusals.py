@@ -85,12 +85,12 @@ _INSTEAD = {
     "set": "use [limits] and [vars] in crannog.toml",
     "reset": "use [limits] and [vars] in crannog.toml",
     "pragma": "use [limits] and [vars] in crannog.toml",
-    "use": "write schema.table, or give --branch",
+    "use": "USE BRANCH b goes on with another branch; write schema.table for another schema",
     "copy": "`crannog load` and `crannog export` move files",
     "export": "`crannog export` writes files",
     "import": "`crannog load` reads files",
-    "create": "only tables are made with CREATE; a model is a file of a project",
-    "drop": "only tables are dropped with DROP",
+    "create": "tables, views, materialized views, schemas, branches and tags are made with CREATE",
+    "drop": "tables, views, materialized views, schemas, branches and tags are dropped with DROP",
 }
 
 

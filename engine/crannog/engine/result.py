@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BATCH = 122_880
+_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Outcome:
         pending: it is done in an open transaction, and not committed yet.
         returned: the rows of RETURNING.
         temporary: it was done to a temporary table, of which no commit knows.
+        said: what else there is to know, as the branch that was made; part of the JSON object.
     """
 
     statement: str
@@ -45,6 +48,7 @@ class Outcome:
     pending: bool = False
     returned: Result | None = None
     temporary: bool = False
+    said: Mapping[str, object] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON object of `sql --json`."""
@@ -52,6 +56,7 @@ class Outcome:
             "statement": self.statement,
             "rows": self.rows,
             "commit": self.commit,
+            **self.said,
         }
         if self.returned is not None:
             said["returning"] = list(self.returned.to_rows())
@@ -63,7 +68,16 @@ class Outcome:
             return f"{self.statement}{rows}, not committed yet"
         if self.temporary:
             return f"{self.statement}{rows}, in this session only"
+        if self.commit is None and self.said and self.rows is None:
+            told = ", ".join(f"{name} {_short(value)}" for name, value in self.said.items())
+            return f"{self.statement}, {told}"
         return f"{self.statement}{rows}, commit {self.commit[:7] if self.commit else 'none'}"
+
+
+def _short(value: object) -> str:
+    """Return a name as it is, and a commit's id shortened."""
+    text = str(value)
+    return text[:7] if _ID.fullmatch(text) else text
 
 
 @dataclass(frozen=True, slots=True)

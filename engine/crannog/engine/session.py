@@ -50,7 +50,7 @@ class Session:
         self._handles = handles or Handles(settings, self.user)
         self._owner = handles is None
         self._frozen: Commit | None = None
-        self._running = Running(settings, self._handles, self._newest)
+        self._running = Running(settings, self._handles, self._newest, self._use)
 
     @property
     def url(self) -> str:
@@ -82,6 +82,9 @@ class Session:
         if self._frozen is None:
             self._frozen = self.lake.resolve(self.settings.at, branch=self.settings.branch)
         return self._frozen
+
+    def _use(self, settings: Settings) -> None:
+        self.settings = self._running.settings = settings
 
     def reading(self) -> Reading:
         """Return that commit with its state; in a transaction, with what it has done so far."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crannog.engine.ddl.comments import comment
 from crannog.engine.ddl.create import create_table, create_table_as
-from crannog.engine.ddl.drop import drop_schema, drop_table, drop_view
+from crannog.engine.ddl.drop import drop_materialized_view, drop_schema, drop_table, drop_view
 from crannog.engine.ddl.rename import alter
 from crannog.engine.ddl.schemas import create_schema
 from crannog.engine.ddl.views import create_view
@@ -29,6 +29,7 @@ WRITES: Mapping[StatementKind, Evaluate] = {
     StatementKind.COMMENT: comment,
     StatementKind.DROP_TABLE: drop_table,
     StatementKind.DROP_VIEW: drop_view,
+    StatementKind.DROP_MATERIALIZED_VIEW: drop_materialized_view,
     StatementKind.DROP_SCHEMA: drop_schema,
     StatementKind.INSERT: insert,
     StatementKind.UPDATE: update,

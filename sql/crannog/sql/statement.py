@@ -24,8 +24,14 @@ class StatementKind(StrEnum):
     COMMENT = "comment"
     CREATE_VIEW = "create_view"
     DROP_VIEW = "drop_view"
+    CREATE_MATERIALIZED_VIEW = "create_materialized_view"
+    DROP_MATERIALIZED_VIEW = "drop_materialized_view"
+    REFRESH = "refresh"
     CREATE_SCHEMA = "create_schema"
     DROP_SCHEMA = "drop_schema"
+    CREATE_REF = "create_ref"
+    DROP_REF = "drop_ref"
+    USE_BRANCH = "use_branch"
     BEGIN = "begin"
     COMMIT = "commit"
     ROLLBACK = "rollback"
@@ -33,6 +39,7 @@ class StatementKind(StrEnum):
     DESCRIBE = "describe"
     SUMMARIZE = "summarize"
     EXPLAIN = "explain"
+    EXPLAIN_REFRESH = "explain_refresh"
     LATER = "later"
     REFUSED = "refused"
 
@@ -72,7 +79,8 @@ class Statement:
         query: the body is a query (of EXPLAIN, DESCRIBE, SUMMARIZE too).
         temporary: it makes a table of this session.
         clauses: the other parts of a statement that writes, in order.
-        names: the names after the target: more tables of DROP, the columns of ALTER, a new name.
+        names: the names after the target: more tables of DROP, the columns of ALTER, a new name; of
+            what has no table as its target, as a branch, its name and the ref after FROM.
     """
 
     kind: StatementKind

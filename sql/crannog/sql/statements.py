@@ -12,6 +12,7 @@ from crannog.sql.grammar.ddl import define
 from crannog.sql.grammar.dml import delete, insert, truncate, update
 from crannog.sql.grammar.merge import merge
 from crannog.sql.grammar.reads import describe, explain
+from crannog.sql.grammar.refs import refresh, use
 from crannog.sql.grammar.transactions import TRANSACTION_WORDS, transaction
 from crannog.sql.grammar.words import QUERY_WORDS, Words
 from crannog.sql.places import NOWHERE, Source, line_and_column
@@ -22,13 +23,13 @@ __all__ = ["QUERY_WORDS", "Clause", "Statement", "StatementKind", "split"]
 
 _LATER = frozenset(
     """
-    copy refresh
+    copy
     revert grant revoke undrop
     """.split()
 )
 _REFUSED = frozenset(
     """
-    set reset pragma attach detach install load call use checkpoint vacuum analyze analyse export
+    set reset pragma attach detach install load call checkpoint vacuum analyze analyse export
     import prepare execute deallocate force kill listen notify savepoint release lock declare fetch
     """.split()
 )
@@ -40,10 +41,15 @@ _DML: Mapping[str, Callable[[Words], Statement]] = {
     "merge": merge,
     "truncate": truncate,
 }
-_DDL: Mapping[str, Callable[[Words], Statement]] = {"alter": alter, "comment": comment}
+_OTHERS: Mapping[str, Callable[[Words], Statement]] = {
+    "alter": alter,
+    "comment": comment,
+    "refresh": refresh,
+    "use": use,
+}
 _WORDS = (
     QUERY_WORDS
-    | frozenset(_DDL)
+    | frozenset(_OTHERS)
     | _LATER
     | _REFUSED
     | _HANDLED
@@ -56,8 +62,10 @@ _WITH_BODY = frozenset(
         StatementKind.CREATE_TABLE,
         StatementKind.CREATE_TABLE_AS,
         StatementKind.CREATE_VIEW,
+        StatementKind.CREATE_MATERIALIZED_VIEW,
     }
 )
+_NAMELESS = frozenset({StatementKind.CREATE_REF, StatementKind.DROP_REF, StatementKind.USE_BRANCH})
 _WRITES = _WITH_BODY | {
     StatementKind.DROP_TABLE,
     StatementKind.UPDATE,
@@ -67,6 +75,9 @@ _WRITES = _WITH_BODY | {
     StatementKind.ALTER_TABLE,
     StatementKind.COMMENT,
     StatementKind.DROP_VIEW,
+    StatementKind.DROP_MATERIALIZED_VIEW,
+    StatementKind.REFRESH,
+    StatementKind.EXPLAIN_REFRESH,
     StatementKind.CREATE_SCHEMA,
     StatementKind.DROP_SCHEMA,
 }
@@ -115,16 +126,19 @@ def _statement(script: str, tokens: list[Token], source: Source) -> Statement:
 
 
 def _missing(statement: Statement) -> str | None:
+    if statement.kind in _NAMELESS and not statement.names:
+        return f"{statement.word.upper()} names no {statement.word.split()[1]}"
     if statement.kind not in _WRITES:
         return None
     if statement.target is None:
         between = {"insert": "INTO", "delete": "FROM", "merge": "INTO"}.get(statement.word)
         if between is not None:
             return f"{statement.word.upper()} needs {between} and a table's name"
-        noun = next((word for word in ("view", "schema") if word in statement.word), "table")
+        nouns = {"refresh": "view", "view": "view", "schema": "schema"}
+        noun = next((nouns[word] for word in nouns if word in statement.word), "table")
         return f"{statement.word.upper()} names no {noun}"
     if statement.kind in _WITH_BODY and not statement.body:
-        noun = "view" if statement.kind is StatementKind.CREATE_VIEW else "table"
+        noun = "view" if statement.word.endswith("view") else "table"
         return f"{statement.word.upper()} says nothing after the {noun}'s name"
     return None
 
@@ -163,8 +177,8 @@ def _read(words: Words) -> Statement:
         return _DML[word](words)
     if word in ("create", "drop"):
         return define(words, word)
-    if word in _DDL:
-        return _DDL[word](words)
+    if word in _OTHERS:
+        return _OTHERS[word](words)
     return words.make(StatementKind.LATER if word in _LATER else StatementKind.REFUSED, word)
 
 

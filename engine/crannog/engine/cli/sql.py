@@ -223,13 +223,17 @@ class _Printer:
         if outcome.statement == "BEGIN":
             self._output.remark(outcome.statement)
             return
+        if outcome.commit is None and outcome.said and outcome.rows is None:
+            self._output.remark(str(outcome))
+            return
+        because = f"  ({outcome.said['because']})" if "because" in outcome.said else ""
         if outcome.commit is None:
-            self._output.remark(f"{outcome.statement}{rows}  {_uncommitted(outcome)}")
+            self._output.remark(f"{outcome.statement}{rows}  {_uncommitted(outcome)}{because}")
             return
         parents = self._session.lake.commit(outcome.commit).parents
         old = parents[0][:7] if parents else "(new)"
         branch = self._session.settings.branch
-        moved = f"committed {branch} {old} -> {outcome.commit[:7]}"
+        moved = f"committed {branch} {old} -> {outcome.commit[:7]}{because}"
         self._output.remark(f"{outcome.statement}{rows}  {moved}")
 
     def _remark(self, count: int) -> None:

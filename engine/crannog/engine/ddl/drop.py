@@ -1,4 +1,4 @@
-"""DROP TABLE, DROP VIEW and DROP SCHEMA; older commits keep what is dropped."""
+"""DROP of tables, of views, materialized ones too, and of schemas; older commits keep them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crannog.engine.edit import Edit, named_by, no_rest, pointed
 from crannog.engine.lookup import unknown_table
-from crannog.engine.ownership import kind_of, refuse_made
+from crannog.engine.ownership import is_materialized, kind_of, refuse_made
 from crannog.engine.schemas import schemas_of, tables_in
 from crannog.errors import QueryError, UsageError
 from crannog.names import did_you_mean
@@ -27,6 +27,11 @@ def drop_table(run: Run, at: Reading) -> Edit:
 def drop_view(run: Run, at: Reading) -> Edit:
     """Evaluate DROP VIEW."""
     return _dropped(run, at, "view")
+
+
+def drop_materialized_view(run: Run, at: Reading) -> Edit:
+    """Evaluate DROP MATERIALIZED VIEW."""
+    return _dropped(run, at, "materialized view")
 
 
 def _dropped(run: Run, at: Reading, kind: str) -> Edit:
@@ -50,14 +55,19 @@ def _names(run: Run) -> list[Name]:
 
 
 def _check(run: Run, at: Reading, each: Name, entry: Entry, kind: str) -> None:
+    pin = at.lake.pin(entry)
+    if is_materialized(pin) and kind == "materialized view":
+        return
     found = kind_of(entry)
-    refuse_made(at.lake.pin(entry), instead=_BY_BUILD)
+    refuse_made(pin, instead=_BY_BUILD)
     if found != kind:
         raise pointed(
             run,
             each,
             QueryError(
-                f"not_a_{kind}", f"{entry.name} is a {found}", hint=f"DROP {found.upper()} drops it"
+                f"not_a_{kind.replace(' ', '_')}",
+                f"{entry.name} is a {found}",
+                hint=f"DROP {found.upper()} drops it",
             ),
         )
 
@@ -89,6 +99,8 @@ def drop_schema(run: Run, at: Reading) -> Edit:
 
 def _check_cascade(at: Reading, entry: Entry) -> None:
     pin = at.lake.pin(entry)
+    if is_materialized(pin):
+        return
     refuse_made(pin, instead=_BY_BUILD)
     if pin.kind == "adopted":
         raise UsageError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from crannog.catalog.pins import InputPin, Pin
@@ -200,8 +200,18 @@ def inputs_of(state: State, found: References) -> Iterator[InputPin]:
             yield InputPin(entry.name, entry.id, entry.version, entry.uuid, entry.digest)
 
 
-def check_cycle(run: Run, at: Reading, name: TableName, inputs: Sequence[InputPin]) -> None:
-    """Refuse a view that would read itself, directly or through other views."""
+def check_cycle(
+    run: Run,
+    at: Reading,
+    name: TableName,
+    inputs: Sequence[InputPin],
+    kinds: Collection[str] = ("view",),
+) -> None:
+    """Refuse a view that would read itself, directly or through others.
+
+    Args:
+        kinds: those of the tables through which it might.
+    """
     waiting = [TableName.parse(each.name).key for each in inputs]
     seen: set[str] = set()
     while waiting:
@@ -209,6 +219,6 @@ def check_cycle(run: Run, at: Reading, name: TableName, inputs: Sequence[InputPi
         if key == name.key:
             raise placed(run, QueryError("view_cycle", f"view {name} would read itself"))
         entry = at.state.tables.get(key)
-        if entry is not None and entry.kind == "view" and key not in seen:
+        if entry is not None and entry.kind in kinds and key not in seen:
             seen.add(key)
             waiting += [TableName.parse(each.name).key for each in at.lake.pin(entry).inputs]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from crannog.engine.reading import Reading, Run, reading
 from crannog.engine.refusals import not_yet, refusal, refuse
 from crannog.engine.result import Outcome, Result
+from crannog.engine.standalone import ALONE, Door, run_alone
 from crannog.errors import CrannogError, QueryError, UsageError
 from crannog.sql.statements import StatementKind
 
@@ -28,11 +29,19 @@ class Running:
 
     Args:
         newest: returns the commit that a query would read outside of a transaction.
+        use: makes the session go on with other settings.
     """
 
-    def __init__(self, settings: Settings, handles: Handles, newest: Callable[[], Commit]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        handles: Handles,
+        newest: Callable[[], Commit],
+        use: Callable[[Settings], None],
+    ) -> None:
         self.transaction: Transaction | None = None
-        self._settings = settings
+        self.settings = settings
+        self._use = use
         self._handles = handles
         self._newest = newest
         self._opening = RLock()
@@ -58,6 +67,8 @@ class Running:
                     return self._inside(transaction, run)
         if kind in READS:
             return answer(run, self.reading())
+        if kind in ALONE:
+            return self._alone(run)
         if is_temporary(run):
             return replace(run_temporary(run, self.reading()), temporary=True)
         self._check_write(run)
@@ -125,6 +136,10 @@ class Running:
             raise _failed(run)
         if run.statement.kind in READS:
             return transaction.answer(run)
+        if run.statement.kind in ALONE:
+            word = run.statement.word.upper()
+            hint = "COMMIT or ROLLBACK first"
+            raise refusal(run, "in_transaction", f"{word} cannot be part of a transaction", hint)
         if is_temporary(run):
             return replace(run_temporary(run, transaction.reading()), temporary=True)
         self._check_write(run)
@@ -134,18 +149,26 @@ class Running:
             )
         return transaction.write(run)
 
+    def _alone(self, run: Run) -> Outcome:
+        self._check_open(run)
+        return run_alone(run, Door(self.settings, self._handles, self._newest, self._use))
+
     def _check_write(self, run: Run) -> None:
-        refuse(run)
-        if self._settings.at is not None:
-            raise UsageError(
-                "read_only",
-                f"this session looks at {self._settings.at}, where nothing can be written",
-                hint="leave out --at (or at=) to write to the branch",
-            )
+        self._check_open(run)
         from crannog.engine.writes import WRITES
 
         if run.statement.kind not in WRITES:
             raise not_yet(run)
+
+    def _check_open(self, run: Run) -> None:
+        """Refuse by name what is not run, and all that writes where only the past is read."""
+        refuse(run)
+        if self.settings.at is not None:
+            raise UsageError(
+                "read_only",
+                f"this session looks at {self.settings.at}, where nothing can be written",
+                hint="leave out --at (or at=) to write to the branch",
+            )
 
     def _step(self, run: Run) -> Outcome:
         """Open or end a transaction."""
@@ -183,9 +206,9 @@ class Running:
         return Outcome("BEGIN", None, None)
 
     def _opened(self, create: bool) -> Reading:
-        create = create and self._settings.at is None
+        create = create and self.settings.at is None
         lake = self._handles.lake_to_write(create=True) if create else self._handles.lake
-        return reading(lake, self._newest(), self._settings.branch)
+        return reading(lake, self._newest(), self.settings.branch)
 
     def _forget_ended(self, transaction: Transaction) -> None:
         if transaction.over and self.transaction is transaction:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from crannog.sql.grammar.refs import REF_WORDS, define_ref
 from crannog.sql.grammar.words import Words
 from crannog.sql.statement import Clause, Statement, StatementKind
 
-_LATER_OBJECTS = frozenset(
-    "materialized macro function branch tag column policy role user recursive".split()
-)
+_LATER_OBJECTS = frozenset("macro function column policy role user recursive".split())
 
 
 def define(words: Words, verb: str) -> Statement:
@@ -16,6 +15,10 @@ def define(words: Words, verb: str) -> Statement:
     or_replace = words.take("or", "replace")
     temporary = words.take("temp") or words.take("temporary")
     word = words.word()
+    if word in REF_WORDS and not (temporary or or_replace):
+        return define_ref(words, verb, word)
+    if words.take("materialized", "view"):
+        return _materialized(words, verb, or_replace=or_replace, temporary=temporary)
     if word not in _OBJECTS or (verb == "drop" and (temporary or or_replace)):
         known = word in _LATER_OBJECTS
         kind = StatementKind.LATER if known else StatementKind.REFUSED
@@ -33,8 +36,18 @@ def define(words: Words, verb: str) -> Statement:
 _OBJECTS = {
     "table": StatementKind.DROP_TABLE,
     "view": StatementKind.DROP_VIEW,
+    "materialized view": StatementKind.DROP_MATERIALIZED_VIEW,
     "schema": StatementKind.DROP_SCHEMA,
 }
+
+
+def _materialized(words: Words, verb: str, *, or_replace: bool, temporary: bool) -> Statement:
+    word = f"{verb} materialized view"
+    if temporary or (verb == "drop" and or_replace):
+        return words.make(StatementKind.REFUSED, word)
+    if verb == "drop":
+        return _drop(words, "materialized view")
+    return _create_view(words, or_replace, StatementKind.CREATE_MATERIALIZED_VIEW)
 
 
 def _drop(words: Words, word: str) -> Statement:
@@ -68,14 +81,16 @@ def _create_schema(words: Words, or_replace: bool) -> Statement:
     )
 
 
-def _create_view(words: Words, or_replace: bool) -> Statement:
+def _create_view(
+    words: Words, or_replace: bool, kind: StatementKind = StatementKind.CREATE_VIEW
+) -> Statement:
     if_not_exists = words.take("if", "not", "exists")
     fields = words.target()
     columns = words.columns()
     clauses = [] if words.take("as") else words.remainder()
     return words.make(
-        StatementKind.CREATE_VIEW,
-        "create view",
+        kind,
+        kind.value.replace("_", " "),
         **fields,
         **words.rest(query=True),
         columns=columns,

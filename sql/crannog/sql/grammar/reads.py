@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from crannog.sql.grammar.refs import refresh
 from crannog.sql.grammar.words import Words
 from crannog.sql.statement import Statement, StatementKind
 from crannog.sql.tokens import closing, string_value
 
 _FROM = frozenset({"from", "in"})
-_SHOW_LATER = frozenset("branches tags models views functions settings".split())
+_SHOW_LATER = frozenset("models views functions settings".split())
+_SHOWN_REFS = ("branches", "tags")
 
 
 def describe(words: Words, word: str) -> Statement:
@@ -21,6 +25,8 @@ def describe(words: Words, word: str) -> Statement:
             words.at += 2
             return words.make(StatementKind.SHOW_TABLES, "show tables", **words.target())
         if words.word() in ("schemas", "databases") and len(words.tokens) == 2 and word == "show":
+            return words.make(StatementKind.SHOW_TABLES, f"show {words.word()}")
+        if word == "show" and words.word() in _SHOWN_REFS and len(words.tokens) == 2:
             return words.make(StatementKind.SHOW_TABLES, f"show {words.word()}")
         if word == "show" and words.word() in _SHOW_LATER:
             return words.make(StatementKind.LATER, f"show {words.word()}")
@@ -42,8 +48,9 @@ def explain(words: Words) -> Statement:
     if words.symbol() == "(" and _options(words):
         words.at = closing(words.tokens, words.at) + 1
     word = words.word()
-    if word == "refresh":
-        return words.make(StatementKind.LATER, "explain refresh")
+    if word == "refresh" and not analyze:
+        inner = refresh(words)
+        return replace(inner, kind=StatementKind.EXPLAIN_REFRESH, word="explain refresh")
     if not words.starts_query():
         return words.make(StatementKind.LATER, f"explain {word}".strip())
     return words.make(StatementKind.EXPLAIN, "explain", analyze=analyze, **words.rest(query=True))

@@ -1,0 +1,1 @@
+"""Materialized views: models whose text a statement gave, and the catalog keeps."""
