@@ -107,9 +107,9 @@ class VerifyResult:
 
     def raise_errors(self) -> None:
         """Raise the first error with this document as its result, if there is one."""
-        if self.errors:
-            self.errors[0].result = self.to_dict()
-            raise self.errors[0]
+        for error in self.errors:
+            error.result = self.to_dict()
+            raise error
 
     def to_dict(self) -> dict[str, object]:
         """Return the document of `verify --json`."""
