@@ -99,18 +99,18 @@ class LakeOutput:
     """Give the rows of a pin: what the last build left of a model."""
 
     def __init__(self, scratch: Scratch, lake: Lake, pin: Pin) -> None:
-        self._pin = pin
+        self.pin = pin
         self._rows = _Rows(scratch, lake, pin)
 
     @property
     def columns(self) -> tuple[tuple[str, str], ...]:
         """Names and types of the table's columns."""
-        return tuple((column.name, column.type) for column in self._pin.columns)
+        return tuple((column.name, column.type) for column in self.pin.columns)
 
     @property
     def count(self) -> int:
         """How many rows there are."""
-        return self._pin.rows
+        return self.pin.rows
 
     def rows(self, ranges: Mapping[str, Range], *, positions: bool = False) -> str:
         """Return its rows, with `positions` also where each of them lies."""
