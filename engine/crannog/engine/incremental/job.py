@@ -87,7 +87,7 @@ class Job:
             table: it has the output's columns.
         """
         columns = self.output.columns
-        found = for_columns(self.ranges, table, [name for name, _ in columns], columns)
+        found = for_columns(self.ranges, table, None, columns)
         inexact = self.part.inexact
         known = {
             name: values

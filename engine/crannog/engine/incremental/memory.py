@@ -68,7 +68,7 @@ class MemorySource:
         listed = ", ".join(quote(column) for column in columns)
         both = [f"SELECT {listed} FROM {self.sql(place.table, s)}" for s in ("@came", "@went")]
         one, other = both if sign == "plus" else reversed(both)
-        if not (found.plus and found.minus):
+        if not (found.plus and found.minus) or len(columns) == len(found.columns):
             return one
         return f"{one} EXCEPT ALL {other}"
 

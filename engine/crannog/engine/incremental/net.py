@@ -73,15 +73,17 @@ def keep_lost(work: Workspace) -> None:
     work.delete(NET, f"{_COUNT} > 0")
 
 
-def find(work: Workspace, columns: Columns, output: str, inexact: Collection[int]) -> str:
+def find(
+    work: Workspace, columns: Columns, output: str, inexact: Collection[int], wanted: int
+) -> str:
     """Make a table of rows of the output, with positions, that NET wants removed; by value.
 
     Args:
         output: a SELECT with positions of all rows among which they are.
+        wanted: how many they are.
     """
     how = comparison(columns)
     removed = work.own("removed")
-    _, wanted = _expected(work)
     found = work.table(removed, _taken(work, how, f"({output})"), "rows to remove")
     if found < wanted and inexact:
         near = comparison(columns, inexact)

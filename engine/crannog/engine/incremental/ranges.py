@@ -12,7 +12,7 @@ from crannog.names import literal, quote
 
 # So many values are also given one by one: row groups and Bloom filters are asked for each.
 FEW = 200
-_FEW_ROWS = 5_000
+_FEW_ROWS = 2_000
 _LONGEST = 200
 _INTEGERS = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "HUGEINT"}
@@ -29,11 +29,13 @@ class Wanted:
 
     Args:
         kind: the column's type; None: only whether there is a NULL matters.
+        same: the table's own values are of that type.
     """
 
     table: str
     key: str
     kind: str | None
+    same: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,17 @@ class Ranges:
         """Return what values are like, by one statement per table."""
         missing: dict[str, list[Wanted]] = {}
         for each in wanted:
-            if each not in self._found and each not in missing.get(each.table, ()):
+            if self._known(each) is None and each not in missing.get(each.table, ()):
                 missing.setdefault(each.table, []).append(each)
         for table, keys in missing.items():
             self._ask(table, keys)
-        return [self._found[each] for each in wanted]
+        return [self._known(each) or self._found[each] for each in wanted]
+
+    def _known(self, wanted: Wanted) -> Found | None:
+        if wanted.kind is not None or wanted in self._found:
+            return self._found.get(wanted)
+        same = (wanted.table, wanted.key)
+        return next((v for k, v in self._found.items() if (k.table, k.key) == same), None)
 
     def around(self, found: Sequence[Found], kind: str) -> Found:
         """Return the range that holds those of several tables' values."""
@@ -96,7 +104,7 @@ class Ranges:
         sql = f"SELECT {', '.join(asked)} FROM {self._work.sql(table)}"
         row = self._work.scratch.fetchall(sql)[0]
         for index, each in enumerate(keys):
-            self._found[each] = _read(each.kind, row[index * 6 : index * 6 + 6])
+            self._found[each] = _read(each, row[index * 6 : index * 6 + 6])
 
 
 def condition(column: str, found: Found, *, null_safe: bool) -> str:
@@ -117,16 +125,17 @@ def as_range(found: Found, *, null_safe: bool) -> Range:
 
 
 def for_columns(
-    ranges: Ranges, table: str, keys: Sequence[str], columns: Sequence[tuple[str, str]]
+    ranges: Ranges, table: str, keys: Sequence[str] | None, columns: Sequence[tuple[str, str]]
 ) -> list[Found]:
     """Return what the values of a table's keys are like, as values of other columns.
 
     Args:
-        keys: the table's columns, one for each of `columns`.
+        keys: the table's columns, one for each of `columns`; None: it has just these.
     """
+    names = [name for name, _ in columns] if keys is None else keys
     wanted = [
-        Wanted(table, key, kind if rangeable(kind) else None)
-        for key, (_, kind) in zip(keys, columns, strict=True)
+        Wanted(table, key, kind if rangeable(kind) else None, same=keys is None)
+        for key, (_, kind) in zip(names, columns, strict=True)
     ]
     return ranges.of(wanted)
 
@@ -143,21 +152,23 @@ def _aggregates(wanted: Wanted, *, few: bool) -> list[str]:
     nulls = f"coalesce(bool_or({key} IS NULL), false)"
     if wanted.kind is None:
         return [nulls, "NULL", "NULL", "NULL", "NULL", "NULL"]
-    value = f"TRY_CAST({key} AS {wanted.kind})"
+    value = key if wanted.same else f"TRY_CAST({key} AS {wanted.kind})"
+    lost = f"coalesce(bool_or({key} IS NOT NULL AND {value} IS NULL), false)"
     listed = f"list(DISTINCT {value}) FILTER ({key} IS NOT NULL)" if few else "NULL"
     return [
         nulls,
-        f"typeof(min({key}))",
-        f"coalesce(bool_or({key} IS NOT NULL AND {value} IS NULL), false)",
+        "NULL" if wanted.same else f"typeof(min({key}))",
+        "false" if wanted.same else lost,
         f"CAST(min({value}) AS VARCHAR)",
         f"CAST(max({value}) AS VARCHAR)",
         f"CAST(({listed})[:{FEW + 1}] AS VARCHAR[])" if few else "NULL",
     ]
 
 
-def _read(kind: str | None, row: Sequence[object]) -> Found:
+def _read(wanted: Wanted, row: Sequence[object]) -> Found:
     nulls, source, lost, low, high, listed = row
-    if kind is None or lost or not _comparable(str(source), kind):
+    kind = wanted.kind
+    if kind is None or lost or not (wanted.same or _comparable(str(source), kind)):
         return Found(bool(nulls), known=False)
     if low is None or high is None:
         return Found(bool(nulls), known=True)

@@ -107,7 +107,7 @@ def _signed(job: Job) -> Difference:
         return Difference(added=added, rows_added=plus)
     keep_lost(work)
     output = job.near_rows(NET)
-    removed = find(work, columns, output, job.part.inexact)
+    removed = find(work, columns, output, job.part.inexact, minus)
     return Difference(added, removed, plus, minus)
 
 

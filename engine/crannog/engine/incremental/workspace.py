@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from crannog.names import quote
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from crannog.engine.scratch import Scratch
 
 _numbers = itertools.count(1)
+_schemas: WeakKeyDictionary[Scratch, set[str]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Workspace:
         self._home = f"{scratch.name}.main."
         self._tables: dict[str, None] = {}
         self._views: dict[str, str] = {}
-        self._schemas: set[str] = set()
+        self._schemas = _schemas.setdefault(scratch, {"main"})
 
     def sql(self, name: str) -> str:
         """Return the full name of a table of this workspace, or of a view at a place."""
@@ -68,7 +70,7 @@ class Workspace:
         target = f"{quote(schema)}.{quote(name)}"
         if self._views.get(target) == select:
             return
-        if schema not in self._schemas and schema != "main":
+        if schema not in self._schemas:
             self.scratch.execute(f"CREATE SCHEMA IF NOT EXISTS {self.scratch.name}.{quote(schema)}")
             self._schemas.add(schema)
         made = f"{self.scratch.name}.{target}"
