@@ -34,7 +34,7 @@ def test_a_branch_starts_where_it_is_told(session, run, rows, orders):
     assert rows("SELECT max(id) FROM raw.orders") == [(2,)]
     run("CREATE BRANCH IF NOT EXISTS here")
     run("CREATE BRANCH IF NOT EXISTS here FROM main")
-    found = {name: commit for name, commit in rows("SELECT name, commit FROM (SHOW BRANCHES)")}
+    found = {row[0]: row[1] for row in rows("SHOW BRANCHES")}
     assert found == {
         "main": orders[2], "early": orders[1], "by/id": orders[0], "here": orders[1],
     }  # fmt: skip
@@ -61,7 +61,7 @@ def test_what_is_dropped_is_a_name_only(session, run, rows, orders):
         ("CREATE BRANCH t FROM", "syntax_error", 21),
         ("CREATE BRANCH t FROM main else", "syntax_error", 27),
         ("CREATE BRANCH", "syntax_error", 1),
-        ('CREATE BRANCH "no name"', "bad_branch_name", 15),
+        ('CREATE BRANCH "no name"', "bad_ref_name", 15),
         ("DROP BRANCH nowhere", "unknown_branch", 13),
         ("DROP BRANCH main", "main_stays", 13),
         ("DROP TAG nowhere", "unknown_tag", 10),
