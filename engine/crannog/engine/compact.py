@@ -7,13 +7,14 @@ higher tier, so that a row is rewritten a few times in its life and a table has 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crannog.catalog.draft import DraftPin
 from crannog.engine.read import select_files
-from crannog.engine.write import write_files
+from crannog.engine.write import PLAIN, Layout, write_files
 from crannog.errors import CrannogError, Interrupted
 
 if TYPE_CHECKING:
@@ -53,15 +54,26 @@ class Compaction:
 NOTHING = Compaction((), ())
 
 
-def compaction(scratch: Scratch, lake: Lake, pin: Pin) -> Compaction | None:
+def compaction(
+    scratch: Scratch,
+    lake: Lake,
+    pin: Pin,
+    layout: Layout = PLAIN,
+    *,
+    besides: Collection[DataFile] = (),
+) -> Compaction | None:
     """Merge small files of a pin if there are enough of them; None: there is nothing to do.
 
     An append calls it with the pin that it goes on top of, and stages what comes back beside its
     own files: `adds` and `removes` both in `stage(..., quiet=made.files)`. After a lost race it
     may stay if `holds` says so. What was not published before is never merged, since its rows are
     new to those who read changes.
+
+    Args:
+        layout: how the table's files are written.
+        besides: files that the same version removes, and so leaves alone here.
     """
-    merged = due(lake, pin)
+    merged = due(lake, pin, layout, besides=besides)
     if not merged:
         return None
     assert pin.location is not None
@@ -69,7 +81,7 @@ def compaction(scratch: Scratch, lake: Lake, pin: Pin) -> Compaction | None:
     stored = [replace(column, type=column.stored) for column in pin.columns]
     select = select_files(lake, pin, merged, duck=scratch.duck, columns=stored)
     try:
-        adds = write_files(scratch, lake, select, pin.location, pin.columns)
+        adds = write_files(scratch, lake, select, pin.location, pin.columns, layout=layout)
     except Interrupted:
         raise
     except CrannogError:
@@ -78,18 +90,30 @@ def compaction(scratch: Scratch, lake: Lake, pin: Pin) -> Compaction | None:
     return Compaction(tuple(adds), tuple(merged))
 
 
-def due(lake: Lake, pin: Pin) -> list[DataFile]:
+def due(
+    lake: Lake, pin: Pin, layout: Layout = PLAIN, *, besides: Collection[DataFile] = ()
+) -> list[DataFile]:
     """Return the files of a pin's highest full tier and of those below it, oldest first."""
     if pin.partition_by or isinstance(pin, DraftPin) or pin.files < TIER_FILES:
         return []
-    files = lake.files(pin)
-    tiers = {file.logged_path: _tier(file.size) for file in files}
+    left = {file.logged_path for file in besides}
+    sizes = _tier_sizes(layout)
+    files = [file for file in lake.files(pin) if file.logged_path not in left]
+    tiers = {file.logged_path: _tier(file.size, sizes) for file in files}
     counts = Counter(tiers.values())
-    full = [tier for tier in range(len(TIER_SIZES)) if counts[tier] >= TIER_FILES]
+    full = [tier for tier in range(len(sizes)) if counts[tier] >= TIER_FILES]
     if not full:
         return []
     return [file for file in files if tiers[file.logged_path] <= full[-1]]
 
 
-def _tier(size: int) -> int:
-    return sum(size >= bound for bound in TIER_SIZES)
+def _tier_sizes(layout: Layout) -> list[int]:
+    """Return the sizes at which tiers end; files of half the size that is wanted are in none."""
+    if layout.file_size is None:
+        return list(TIER_SIZES)
+    largest = layout.file_size // 2
+    return [*(size for size in TIER_SIZES if size < largest), largest]
+
+
+def _tier(size: int, sizes: list[int]) -> int:
+    return sum(size >= bound for bound in sizes)

@@ -56,6 +56,19 @@ class Layout:
 
 
 PLAIN = Layout()
+_LEAST, _MOST, _FILES = 8 << 20, 128 << 20, 256
+
+
+def refreshed_layout(
+    size: int, order_by: Sequence[str] = (), partition_by: Sequence[str] = ()
+) -> Layout:
+    """Return how to write a table of so many bytes of which a refresh will rewrite files.
+
+    Files are small, so that a change of few keys rewrites little: a scan takes the same time, and
+    a rewritten file costs by its size. They grow only where a table would have too many of them.
+    """
+    file_size = min(max(size // _FILES, _LEAST), _MOST)
+    return Layout(tuple(order_by), tuple(partition_by), file_size)
 
 
 def columns_of(
