@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from crannog.sql.refresh.reasons import Reason, ReasonCode
+from crannog.sql.refresh.reasons import Reason, ReasonCode, Unsupported
 
-
-class Unsupported(Exception):
-    """Tell why a query can only be rebuilt."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.because)
-        self.reason = reason
+__all__ = ["Unsupported", "too_complex"]
 
 
 def too_complex(detail: str) -> Unsupported:
