@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,10 +21,11 @@ _schemas: WeakKeyDictionary[Scratch, set[str]] = WeakKeyDictionary()
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Hold a statement that ran, and what it was for."""
+    """Hold a statement that ran, what it was for, and how long it took."""
 
     purpose: str
     sql: str
+    seconds: float = 0.0
 
 
 class Workspace:
@@ -79,8 +81,11 @@ class Workspace:
 
     def fetch(self, sql: str, purpose: str) -> list[tuple[object, ...]]:
         """Run a statement, keep it for whoever asks what ran, and return its rows."""
-        self.statements.append(Statement(purpose, self._plain(sql)))
-        return self.scratch.fetchall(sql)
+        started = time.perf_counter()
+        rows = self.scratch.fetchall(sql)
+        seconds = time.perf_counter() - started
+        self.statements.append(Statement(purpose, self._plain(sql), seconds))
+        return rows
 
     def drop(self, *names: str) -> None:
         """Drop tables that are no longer needed."""
