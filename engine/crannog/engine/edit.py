@@ -20,6 +20,7 @@ from crannog.names import RESERVED_SCHEMAS, TableName
 from crannog.sql.statement import Name
 
 if TYPE_CHECKING:
+    from crannog.catalog.changes_kept import KeptChanges
     from crannog.catalog.commit import Head
     from crannog.catalog.lake import Lake
     from crannog.catalog.state import Entry, State
@@ -42,6 +43,7 @@ class TableEdit:
         staged: False where the log gets no new version (a view, a rename).
         blind: it may go on top of whatever came, as long as the columns are the same.
         compaction: small files of `base` that are merged in passing, if all are still live then.
+        changes: the rows that come and go on top of `base`, if they are kept.
     """
 
     base: Pin | None
@@ -52,6 +54,7 @@ class TableEdit:
     staged: bool = True
     blind: bool = False
     compaction: Compaction | None = None
+    changes: KeptChanges | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,7 @@ def staged(lake: Lake, edit: TableEdit, now: Entry | None) -> Pin:
         table_id=edit.pin.id,
         comment=edit.pin.comment,
         described=described,
+        changes=None if edit.blind else edit.changes,
     )
     if edit.blind:
         return made

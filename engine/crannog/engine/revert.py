@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from crannog.catalog.delta_log import DataFile, stage
+from crannog.catalog.delta_log import DataFile, kept_key, stage
 from crannog.catalog.inverse import (
     Gap,
     Undo,
@@ -21,14 +21,18 @@ from crannog.catalog.inverse import (
 from crannog.catalog.pins import JsonObject, Pin
 from crannog.catalog.state import Changes
 from crannog.engine.dml.target import not_null
+from crannog.engine.incremental.change_sets import change_set
+from crannog.engine.incremental.kept_changes import keep_undone
 from crannog.engine.log import commit_document
 from crannog.engine.rows import RowBag, Rows
 from crannog.engine.write import write_files
 from crannog.errors import ConflictError, QueryError, UsageError
 from crannog.names import quote
+from crannog.sql.refresh.reasons import Reason
 from crannog.types import Column
 
 if TYPE_CHECKING:
+    from crannog.catalog.changes_kept import KeptChanges
     from crannog.catalog.commit import Commit, Head
     from crannog.catalog.lake import Lake
     from crannog.catalog.state import State
@@ -214,6 +218,7 @@ class _Revert:
         if not adds and not removes and not described and wanted.columns == now.columns:
             # What other readers see stays, so their log needs no new version.
             return None if wanted == now else wanted
+        changes = self._kept(undo, now, [*adds, *removes]) if adds and removes else None
         made = stage(
             self.lake,
             replace(now, comment=wanted.comment),
@@ -224,6 +229,7 @@ class _Revert:
             adds=adds,
             removes=removes,
             operation="REVERT",
+            changes=changes,
             described=described,
         )
         kept = {each.name: getattr(wanted, each.name) for each in fields(Pin)}
@@ -290,6 +296,22 @@ class _Revert:
             return [], touched
         select = f"SELECT {names} FROM ({' UNION ALL '.join(parts)})"
         return self._write(scratch, select, now, columns), touched
+
+    def _kept(self, undo: Undo, now: Pin, files: Sequence[DataFile]) -> KeptChanges | None:
+        """Keep the change where that of the commit is kept: it is the opposite."""
+        before, after = undo.before, undo.after
+        if before is None or after is None:
+            return None
+        if not before.columns == after.columns == now.columns:
+            return None
+        found = change_set(self.lake, before, after)
+        if isinstance(found, Reason):
+            return None
+        with self.duck().scratch() as scratch:
+            rewritten = sum(file.rows for file in files)
+            kept = keep_undone(scratch, self.lake, now, found, rewritten)
+        self._written += [kept_key(now.id, kept)] if kept is not None else []
+        return kept
 
     def _check_kept(self, bag: RowBag, undo: Undo, now: Pin, columns: Sequence[Column]) -> None:
         """Refuse to go back to columns that cannot hold what rows have got since."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crannog.engine.dml.kept import keep_deleted
 from crannog.engine.dml.pieces import PRUNED, aliased, into, select_places, without
 from crannog.engine.dml.target import Target, opened
 from crannog.engine.edit import no_rest
@@ -31,7 +32,8 @@ def delete(run: Run, at: Reading) -> Edit:
             target.fill_affected()
             returned = _returned(target)
         adds = target.write(target.untouched(affected))
-        return target.edit(sum(affected.values()), adds, list(affected), returned)
+        changes = keep_deleted(target, affected, adds)
+        return target.edit(sum(affected.values()), adds, list(affected), returned, changes)
 
 
 def truncate(run: Run, at: Reading) -> Edit:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from crannog.engine.dml.kept import keep_before, keep_changed
 from crannog.engine.dml.pieces import (
     PLACE,
     PRUNED,
@@ -174,18 +175,20 @@ def _on_matched_rows(target: Target, native: SplicedText) -> Edit:
         last = target.last_row()
     target.fill_affected(changes)
     scratch = target.lookup.scratch
+    new = f"SELECT {target.listed} FROM {target.rows_sql}"
+    new = new if last < 0 else f"{new} WHERE rowid > {last}"
+    affected = target.affected(changes)
+    before = keep_before(target, affected, new)
     # A row keeps its number until the end of a transaction.
     scratch.execute("BEGIN")
     try:
         count, returned = target.change(native)
-        affected = target.affected(changes)
-        new = f"SELECT {target.listed} FROM {target.rows_sql}"
-        new = new if last < 0 else f"{new} WHERE rowid > {last}"
         adds = target.write([*target.untouched(affected, changes), new])
+        kept = keep_changed(target, affected, adds, before, new)
     finally:
         with suppress(CrannogError):
             scratch.execute("ROLLBACK")
-    return target.edit(count, adds, list(affected), returned)
+    return target.edit(count, adds, list(affected), returned, kept)
 
 
 def _on_all_rows(target: Target, native: Sequence[Splice]) -> Edit:

@@ -21,6 +21,7 @@ from crannog.names import TableName, literal, quote
 from crannog.sql.tokens import code_tokens
 
 if TYPE_CHECKING:
+    from crannog.catalog.changes_kept import KeptChanges
     from crannog.catalog.delta_log import DataFile
     from crannog.engine.reading import Parameters, Reading, Run
     from crannog.engine.result import Result
@@ -227,6 +228,7 @@ class Target:
         adds: tuple[DataFile, ...],
         removes: Sequence[DataFile] | None,
         returned: Result | None = None,
+        changes: KeptChanges | None = None,
     ) -> Edit:
         """Return what the statement does; without `removes` nothing that was there stays."""
         word = self.run.statement.word.upper()
@@ -234,7 +236,9 @@ class Target:
         read = {**self.lookup.read, self.name.key: self.entry.digest}
         if not adds and not gone:
             return Edit(word, count, read=read, returned=returned)
-        table = TableEdit(self.pin, self.pin, adds=adds, removes=gone, operation=word)
+        table = TableEdit(
+            self.pin, self.pin, adds=adds, removes=gone, operation=word, changes=changes
+        )
         return Edit(word, count, {self.name.key: table}, read, returned)
 
     def explained(self, error: CrannogError) -> CrannogError:

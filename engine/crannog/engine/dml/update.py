@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crannog.engine.dml.assigned import new_rows
+from crannog.engine.dml.kept import keep_before, keep_changed
 from crannog.engine.dml.pieces import (
     PLACE,
     PRUNED,
@@ -62,11 +63,14 @@ def update(run: Run, at: Reading) -> Edit:
         if joined is None:
             native = target.text([into(statement, target.rows_sql), *without(statement, where)])
         target.fill_affected()
+        after = f"FROM {target.rows_sql}"
+        before = keep_before(target, affected, after)
         count, returned = target.change(native)
         if not affected:
             return target.edit(0, (), (), returned)
-        adds = target.write([*target.untouched(affected), f"FROM {target.rows_sql}"])
-        return target.edit(count, adds, list(affected), returned)
+        adds = target.write([*target.untouched(affected), after])
+        changes = keep_changed(target, affected, adds, before, after)
+        return target.edit(count, adds, list(affected), returned, changes)
 
 
 def _everything(target: Target, native: SplicedText) -> Edit:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.changes_kept import SIGN, KeptChanges
 from crannog.catalog.delta_log import DataFile, kept_key, schema_digest
@@ -22,6 +22,7 @@ from crannog.types import Column
 if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
     from crannog.engine.duck import Duck
+    from crannog.engine.incremental.change_sets import ChangeSet
     from crannog.engine.scratch import Scratch
 
 LARGEST_SHARE = 0.25
@@ -88,6 +89,29 @@ def keep_changes(
     name = files[0].path.removesuffix(_ENDING)
     digest = schema_digest(base.columns)
     return KeptChanges(name, extent.added, extent.removed, files[0].size, digest)
+
+
+def keep_undone(
+    scratch: Scratch, lake: Lake, base: Pin, change: ChangeSet, rewritten: int
+) -> KeptChanges | None:
+    """Keep the opposite of a change that was kept, for a version that undoes it."""
+    if change.files or not change.kept:
+        return None
+    names = [column.name for column in base.columns]
+    table = f"{scratch.name}.main.{quote('@undone')}"
+    scratch.execute(f"CREATE OR REPLACE TABLE {table} AS {change.signed(names)}")
+    count = quote(SIGN)
+    [(came, went)] = scratch.fetchall(
+        f"SELECT coalesce(sum({count}) FILTER ({count} > 0), 0)::BIGINT, "
+        f"coalesce(-sum({count}) FILTER ({count} < 0), 0)::BIGINT FROM {table}"
+    )
+    extent = Extent(cast(int, went), cast(int, came), rewritten)
+    listed = ", ".join(quote(name) for name in names)
+    added, removed = (
+        f"SELECT {listed} FROM (SELECT *, unnest(range({sign}{count})) FROM {table})"
+        for sign in ("-", "")
+    )
+    return keep_changes(scratch, lake, base, [added], [removed], extent)
 
 
 def discard_changes(lake: Lake, table: str, kept: KeptChanges | None) -> None:

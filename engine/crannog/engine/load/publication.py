@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from crannog.catalog.delta_log import DataFile, stage
 from crannog.catalog.ledger import FileEntry, add_files, all_files, find_files
 from crannog.catalog.state import Changes
+from crannog.engine.incremental.kept_changes import discard_changes
 from crannog.engine.load.check import check_key
 from crannog.engine.load.csv_content import CsvContent
 from crannog.engine.load.keyed import Keyed
@@ -158,6 +159,7 @@ class Publication:
         if self.written.compaction is not None:
             files += self.written.compaction.adds
         self._delete(self.written, files)
+        discard_changes(self.door.lake, self.written.target.id, self.written.changes)
         for task in self.tasks:
             task.written, task.rows = (), 0
         self.written = None
@@ -270,7 +272,9 @@ class Publication:
             return
         known = self._known(pin, good(self.tasks))
         shown = {task.url: task.shown for task in good(self.tasks)}
-        rewrite(self.scratch, written, {shown[url]: entry for url, entry in known.items()})
+        fresh = [file for task in good(self.tasks) for file in task.written]
+        reloaded = {shown[url]: entry for url, entry in known.items()}
+        rewrite(self.scratch, written, reloaded, fresh)
 
     def _changes(self, written: Written, state: State) -> Changes:
         target, lake = written.target, self.door.lake
@@ -288,6 +292,7 @@ class Publication:
             adds=adds if merged is None else [*adds, *merged.adds],
             removes=written.removes if merged is None else merged.removes,
             quiet=() if merged is None else merged.files,
+            changes=written.changes,
             operation="WRITE",
             location=target.location,
             table_id=target.id,

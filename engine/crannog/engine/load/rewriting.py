@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from crannog.catalog.changes_kept import KeptChanges
 from crannog.catalog.delta_log import DataFile
 from crannog.catalog.ledger import FileEntry
 from crannog.engine.compact import Compaction, compaction
+from crannog.engine.incremental.kept_changes import Extent, keep_changes
 from crannog.engine.load.keyed import Keyed
 from crannog.engine.load.schema import Schema
 from crannog.engine.load.target import Target
@@ -29,6 +31,7 @@ class Written:
         moved: a rewritten file's path to those of its rows now.
         blind: it may go on top of whatever came.
         compaction: small files that are merged in passing, if all are still live then.
+        changes: the rows that come and go, if they are kept.
     """
 
     target: Target
@@ -40,13 +43,20 @@ class Written:
     moved: dict[str, list[str]] = field(default_factory=dict)
     blind: bool = True
     compaction: Compaction | None = None
+    changes: KeptChanges | None = None
 
 
-def rewrite(scratch: Scratch, written: Written, reloaded: Mapping[str, FileEntry]) -> None:
+def rewrite(
+    scratch: Scratch,
+    written: Written,
+    reloaded: Mapping[str, FileEntry],
+    fresh: Sequence[DataFile],
+) -> None:
     """Write anew the stored rows that change, and say which files go.
 
     Args:
         reloaded: what the ledger has of files whose rows are replaced, by the name to show.
+        fresh: the files with the rows that are loaded.
     """
     target = written.target
     assert target.pin is not None
@@ -70,8 +80,29 @@ def rewrite(scratch: Scratch, written: Written, reloaded: Mapping[str, FileEntry
         if not gives_way:
             written.moved[file.path] = [each.path for each in made]
     written.removes = "all" if written.schema.widened else removes
+    if not reloaded and removes and target.pin.columns == tuple(written.schema.columns):
+        written.changes = _kept(scratch, written, removes, fresh)
     if written.blind and target.pin.columns == tuple(written.schema.columns):
         written.compaction = compaction(scratch, target.lake, target.pin)
+
+
+def _kept(
+    scratch: Scratch,
+    written: Written,
+    removes: Sequence[DataFile],
+    fresh: Sequence[DataFile],
+) -> KeptChanges | None:
+    """Keep the rows that come, and those that give way to them."""
+    target, keyed = written.target, written.keyed
+    if keyed is None or target.pin is None:
+        return None
+    added, before, stay = (sum(file.rows for file in each) for each in (fresh, removes,
+                           written.adds))  # fmt: skip
+    extent = Extent(added, before - stay, before + stay + added)
+    if not extent.few(target.pin):
+        return None
+    gone = f"SELECT * FROM ({target.select(removes)}) AS t WHERE {keyed.replaced()}"
+    return keep_changes(scratch, target.lake, target.pin, [target.select(fresh)], [gone], extent)
 
 
 def _moved_rows(

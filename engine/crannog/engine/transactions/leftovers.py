@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from crannog.catalog.delta_log import kept_key
 from crannog.engine.shield import shielded
 from crannog.errors import ConflictError, CrannogError
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Head
-    from crannog.catalog.delta_log import DataFile
     from crannog.catalog.lake import Lake
     from crannog.engine.edit import TableEdit
 
 
 class Leftovers:
-    """Remember data files from when they are written until a commit names them."""
+    """Remember files from when they are written until a commit names them."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
@@ -27,19 +27,13 @@ class Leftovers:
         """Take on the files that an edit has written."""
         for edit in edits:
             if edit is not None:
-                self._keys.update(dict.fromkeys(_keys(edit.pin.location, edit.adds)))
-                if edit.compaction is not None:
-                    merged = _keys(edit.pin.location, edit.compaction.adds)
-                    self._keys.update(dict.fromkeys(merged))
+                self._keys.update(dict.fromkeys(_keys(edit)))
 
     def keep(self, edits: Iterable[TableEdit | None]) -> None:
         """Give up the files that a commit names now."""
         for edit in edits:
             if edit is not None:
-                files = (
-                    edit.adds if edit.compaction is None else (*edit.adds, *edit.compaction.adds)
-                )
-                for key in _keys(edit.pin.location, files):
+                for key in _keys(edit):
                     self._keys.pop(key, None)
 
     def __bool__(self) -> bool:
@@ -70,5 +64,8 @@ def surely_unpublished(lake: Lake, head: Head | None, error: BaseException) -> b
         return False
 
 
-def _keys(location: str | None, files: Iterable[DataFile]) -> list[str]:
-    return [f"{location}/{file.path}" for file in files]
+def _keys(edit: TableEdit) -> list[str]:
+    """Return where everything lies that an edit has written."""
+    files = edit.adds if edit.compaction is None else (*edit.adds, *edit.compaction.adds)
+    keys = [f"{edit.pin.location}/{file.path}" for file in files]
+    return keys if edit.changes is None else [*keys, kept_key(edit.pin.id, edit.changes)]

@@ -60,6 +60,7 @@ def squashed(
         operation=_operation(old, edit),
         staged=edit.staged or (old is not None and old.staged),
         blind=edit.blind and (old is None or old.blind),
+        changes=edit.changes if old is None else None,
     )
     live = (*(file for file in live if file.logged_path not in out), *edit.adds)
     return Squashed(made, live, _entry(made, live, commit))
