@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from crannog.sql.refresh.program import Step
-from crannog.sql.refresh.query import Query
+from crannog.sql.refresh.query import Bind, Query
 from crannog.sql.refresh.reasons import Reason
+
+Force: TypeAlias = Literal["merge", "replace", "linear", "staging"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +91,15 @@ class Part:
         if isinstance(self.linear, Linear) or not isinstance(self.merge, Reason):
             return None
         return self.replaces if isinstance(self.replaces, Reason) else None
+
+
+def plan_parts(query: Query, bind: Bind, *, force: Force | None = None) -> tuple[Part, ...]:
+    """Return the parts in which a query is kept; the last one is the model itself.
+
+    Args:
+        force: what to prefer where several rules would do, so that each can be tried.
+    """
+    # The rules work on sqlglot's trees, which take long to import.
+    from crannog.sql.refresh.planning import planned
+
+    return planned(query, bind, force)
