@@ -47,14 +47,3 @@ class Estimate:
             f"{self.share * 100:.1f} % of the rows are affected: "
             f"a refresh is estimated at {self.relative:.2f} times a rebuild"
         )
-
-
-def share_of_keys(keys: int, rows: int, count: int) -> float:
-    """Return the share of an output that keys are, of which some may be new.
-
-    Args:
-        rows: of the output that have one of the keys.
-        count: all rows of the output.
-    """
-    new = max(keys - rows, 0)
-    return (rows + new) / max(count + new, 1)

@@ -38,6 +38,10 @@ class Inputs:
         """Return how many rows came to, or went from, the table at a place."""
         return self._work.counts[self._changed(name, sign)]
 
+    def changes(self, name: str) -> int:
+        """Return how many rows came to the table at a place and went from it."""
+        return self.count(name, "plus") + self.count(name, "minus")
+
     def rows(
         self, name: str, version: Version, columns: Sequence[str], ranges: Mapping[str, Range]
     ) -> str:

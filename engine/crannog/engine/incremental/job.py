@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from crannog.engine.incremental.cost import FEW_CHANGES
 from crannog.engine.incremental.inputs import Inputs
 from crannog.engine.incremental.net import Difference
-from crannog.engine.incremental.ranges import Ranges, as_range, condition, for_columns
+from crannog.engine.incremental.ranges import (
+    Found,
+    Ranges,
+    as_range,
+    condition,
+    for_columns,
+    sharpest,
+)
 from crannog.engine.incremental.steps import Steps
 from crannog.engine.incremental.values import numbered, stored_values
 from crannog.engine.incremental.workspace import Workspace
@@ -54,6 +62,18 @@ class Job:
         """How many bytes a rebuild reads."""
         return sum(self.inputs.size(name) for name in self.inputs.places)
 
+    @cached_property
+    def share_changed(self) -> float:
+        """Which share of the rows of changed inputs changed; 0 where these are few."""
+        changes = {name: self.inputs.changes(name) for name in sorted(self.changed)}
+        if sum(changes.values()) < FEW_CHANGES:
+            return 0.0
+        total = 0
+        for name in changes:
+            rows = f"SELECT count(*) FROM ({self.inputs.all_rows(name, 'new')})"
+            total += int(str(self.work.fetch(rows, f"counts the rows of {name}")[0][0]))
+        return min(sum(changes.values()) / max(total, 1), 1.0)
+
     def result(self, *, joins: str = "") -> str:
         """Return the SELECT of the part's text, its columns as those of the output.
 
@@ -88,16 +108,9 @@ class Job:
         """
         columns = self.output.columns
         found = for_columns(self.ranges, table, None, columns)
-        inexact = self.part.inexact
-        known = {
-            name: values
-            for index, ((name, _), values) in enumerate(zip(columns, found, strict=True))
-            if values.known and index not in inexact
-        }
-        bounds = {name: as_range(values, null_safe=True) for name, values in known.items()}
-        rows = self.output.rows(bounds, positions=True)
-        where = [condition(name, values, null_safe=True) for name, values in known.items()]
-        return f"SELECT * FROM ({rows})" + (f" WHERE {' AND '.join(where)}" if where else "")
+        exact = [at for at in range(len(columns)) if at not in self.part.inexact]
+        known = sharpest([columns[at] for at in exact], [found[at] for at in exact])
+        return f"SELECT * FROM {self._output_within(known)}"
 
     def no_rows(self) -> str:
         """Return a SELECT of no rows with the output's columns."""
@@ -112,17 +125,19 @@ class Job:
     def _matching(self, table: str, keys: Sequence[str], positions: Sequence[int]) -> str:
         columns = [self.output.columns[position] for position in positions]
         found = for_columns(self.ranges, table, keys, columns)
-        bounds, where, joined, on = {}, [], [], []
+        joined, on = [], []
         for number, ((name, _), key, values) in enumerate(zip(columns, keys, found, strict=True)):
             other = quote(f"crannog {number}")
             same = "IS NOT DISTINCT FROM" if values.nulls else "="
             joined.append(f"{quote(key)} AS {other}")
             on.append(f"{quote(name)} {same} {other}")
-            if values.known:
-                bounds[name] = as_range(values, null_safe=True)
-                where.append(condition(name, values, null_safe=True))
-        return (
-            f"({self.output.rows(bounds, positions=True)}) SEMI JOIN "
-            f"(SELECT {', '.join(joined)} FROM {self.work.sql(table)}) AS {quote('crannog keys')} "
-            f"ON {' AND '.join(on)}" + (f" WHERE {' AND '.join(where)}" if where else "")
-        )
+        kept = f"SELECT {', '.join(joined)} FROM {self.work.sql(table)}"
+        semi = f" SEMI JOIN ({kept}) AS {quote('crannog keys')} ON {' AND '.join(on)}"
+        return self._output_within(sharpest(columns, found), semi)
+
+    def _output_within(self, known: Mapping[str, Found], joined: str = "") -> str:
+        """Return what stands after FROM for rows of the output whose values are within ranges."""
+        bounds = {name: as_range(values, null_safe=True) for name, values in known.items()}
+        where = [condition(name, values, null_safe=True) for name, values in known.items()]
+        filtered = f" WHERE {' AND '.join(where)}" if where else ""
+        return f"({self.output.rows(bounds, positions=True)}){joined}{filtered}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crannog.engine.incremental.cost import FEW_KEYS, Estimate, share_of_keys
+from crannog.engine.incremental.cost import FEW_KEYS, Estimate
 from crannog.engine.incremental.job import Job
 from crannog.engine.incremental.net import FRESH, STALE, difference
 from crannog.engine.incremental.outcome import Refreshed
@@ -47,14 +47,15 @@ def _is_step(name: str) -> bool:
 
 
 def _estimate(job: Job, candidate: Replace, keys: int) -> Estimate:
-    """Return what recomputing the keys costs; how many rows have them is counted if it matters."""
-    rows, names = keys, key_names(candidate)
+    """Return what recomputing the keys costs: it is known how many rows of the output have them."""
+    names = key_names(candidate)
     if keys <= FEW_KEYS or job.willing:
         old = job.old_rows(KEYS, names, candidate.positions)
         rows = job.work.table(STALE, old, "rows of the output that have an affected key")
-    elif keys < job.output.count:
+    else:
         rows = job.count_old_rows(KEYS, names, candidate.positions)
-    share = share_of_keys(keys, rows, job.output.count)
+    # Keys may be new, or lead to no row of the output: what these cost, the changes tell.
+    share = max(rows / max(job.output.count, 1), job.share_changed)
     return Estimate(share, _bytes(job, candidate.restricted()), job.bytes_full)
 
 

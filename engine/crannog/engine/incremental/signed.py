@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from crannog.engine.incremental.cost import ADD, FEW_CHANGES, RECOMPUTE, Estimate
+from crannog.engine.incremental.cost import ADD, RECOMPUTE, Estimate
 from crannog.engine.incremental.job import Job
 from crannog.engine.incremental.net import (
     FRESH,
@@ -49,21 +49,10 @@ def passed_through(job: Job, linear: Linear, *, only: str | None = None) -> Refr
 
 def estimated(job: Job, weight: float) -> Estimate | None:
     """Return what sending the changed rows through costs; None where they are few."""
-    changes = [(name, _count_changes(job, name)) for name in sorted(job.changed)]
-    if sum(count for _, count in changes) < FEW_CHANGES:
+    if not job.share_changed:
         return None
-    total = 0
-    for name, _ in changes:
-        rows = job.inputs.all_rows(name, "new")
-        counted = job.work.fetch(f"SELECT count(*) FROM ({rows})", f"counts the rows of {name}")
-        total += int(str(counted[0][0]))
-    share = min(sum(count for _, count in changes) / max(total, 1), 1.0)
     others = sum(job.inputs.size(name) for name in job.inputs.places if name not in job.changed)
-    return Estimate(share, others, job.bytes_full, weight)
-
-
-def _count_changes(job: Job, name: str) -> int:
-    return job.inputs.count(name, "plus") + job.inputs.count(name, "minus")
+    return Estimate(job.share_changed, others, job.bytes_full, weight)
 
 
 def _terms(job: Job, linear: Linear, sign: Version) -> Iterator[Term]:
@@ -122,5 +111,5 @@ def _outcome(job: Job, strategy: str, found: Difference, estimate: Estimate | No
         removed=kept.removed,
         because=None if changes else NOTHING_LEFT,
         estimate=estimate,
-        rows_read=sum(_count_changes(job, name) for name in job.changed),
+        rows_read=sum(map(job.inputs.changes, job.changed)),
     )
