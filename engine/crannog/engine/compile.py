@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from crannog.engine.build_time import BuildTime, time_changed, time_pieces, uses_of
 from crannog.engine.checks import Check, file_check, header_checks
 from crannog.engine.facts import Facts, SourceFile
 from crannog.engine.failures import Place
@@ -27,6 +28,7 @@ from crannog.sql.refresh.reasons import Reason
 if TYPE_CHECKING:
     from crannog.catalog.pins import Pin
     from crannog.engine.duck import Duck, Scratch
+    from crannog.sql.build_time import TimeUse
     from crannog.sql.model import Model
     from crannog.types import Column
 
@@ -45,6 +47,7 @@ class Node:
         columns: None: those of the published table.
         unfit: why the last build can't be built upon.
         text_changed: the file is another, the meaning is not.
+        time: how its text, or that of a view, uses the time of the build.
     """
 
     facts: Facts
@@ -58,6 +61,7 @@ class Node:
     last: Last | None
     unfit: Reason | None = None
     text_changed: bool = False
+    time: frozenset[TimeUse] = frozenset()
 
     @property
     def key(self) -> str:
@@ -90,6 +94,7 @@ class Compiled:
         self.forget = forget
         self.ground = outline.ground
         self.duck = duck
+        self.time = BuildTime(self.ground.now())
         self.nodes: dict[str, Node] = {}
         self.broken: set[str] = set()
         self.errors: list[CrannogError] = []
@@ -167,7 +172,10 @@ class Compiled:
             columns=None,
             last=last_of(self.ground, key),
         )
-        return self._seed(node) if facts.kind == "seed" else self._model(node)
+        if facts.kind == "seed":
+            return self._seed(node)
+        node = self._model(replace(node, time=uses_of(self, node)))
+        return replace(node, unfit=node.unfit or time_changed(self, node))
 
     def _model(self, node: Node) -> Node:
         last = node.last
@@ -380,9 +388,10 @@ class Compiled:
         return {key: tables[key].id for key in keys if key in tables}
 
     def values(self, facts: Facts) -> dict[str, object]:
-        """Return the variables that a model reads, as they are."""
+        """Return the variables that a model reads, as they are, and the time of the build."""
         read = {name.lower() for name in facts.variables}
-        return {n: v for n, v in self.ground.variables.items() if n.lower() in read}
+        found = {n: v for n, v in self.ground.variables.items() if n.lower() in read}
+        return {**found, **self.time.variables}
 
     def _warner(self, facts: Facts) -> Callable[[str], None]:
         return lambda message: self.warnings.append(f"{facts.path}: {message}")
@@ -394,12 +403,18 @@ def prepared(
     model: Model,
     names: Mapping[str, str],
     make: Callable[[TableName, Pin], None],
+    columns: Collection[str] | None = None,
 ) -> tuple[str, Place]:
-    """Return a model's text as DuckDB runs it, and where its places lie in the file."""
+    """Return a model's text as DuckDB runs it, and where its places lie in the file.
+
+    Args:
+        columns: names of those that it reads, to tell them from the time, which then is pinned.
+    """
     travels = past.travel(
         scratch, model.sql, meaning_of(names), tokens=model.tokens, source=model.source
     )
-    text = spliced(scratch, model.sql, travels, make)
+    time = time_pieces(model.tokens, columns) if columns is not None else []
+    text = spliced(scratch, model.sql, travels, make, time)
     place = Place(
         model.text,
         model.path,

@@ -14,6 +14,7 @@ from crannog.names import TableName
 
 if TYPE_CHECKING:
     from crannog.engine.project import Project, ProjectFile
+    from crannog.sql.build_time import TimeUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Facts:
         variables: names that `getvariable` reads.
         types: columns' types of a seed, from its TOML.
         macros: digests by name of those that the text uses, also through others.
+        time: how the text may use the time of the build; None: nobody has looked.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Facts:
     variables: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
     macros: Mapping[str, str] = field(default_factory=dict)
+    time: tuple[TimeUse, ...] | None = None
 
     @property
     def table(self) -> TableName:
@@ -115,7 +118,8 @@ def facts_to_json(facts: Facts) -> JsonObject:
         "types": dict(facts.types),
         "macros": dict(facts.macros),
     }
-    return {name: value for name, value in kept.items() if value}
+    found = {name: value for name, value in kept.items() if value}
+    return found if facts.time is None else {**found, "time": list(facts.time)}
 
 
 def facts_from_json(kept: JsonObject) -> Facts:
@@ -138,6 +142,7 @@ def facts_from_json(kept: JsonObject) -> Facts:
         variables=_texts(kept, "variables"),
         types=cast("dict[str, str]", kept.get("types", {})),
         macros=cast("dict[str, str]", kept.get("macros", {})),
+        time=cast("tuple[TimeUse, ...]", _texts(kept, "time")) if "time" in kept else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.state import State
@@ -94,13 +95,19 @@ class Ground:
                     return file
         return self.files[facts.path]
 
+    def now(self) -> datetime:
+        """Return the time, which a build pins for all its models."""
+        return datetime.now(UTC) if self.lake is None else self.lake.clock()
+
     def unchanged(self) -> bool:
         """Whether every file, input and setting is as the last build left it."""
         if self.lake is None:
             return False
         known = self.known
         names = NameLookup(known)
-        same = nothing_changed(self.manifest, self.files, self.state, self.variables, names)
+        same = nothing_changed(
+            self.manifest, self.files, self.state, self.variables, names, self.now()
+        )
         return same and not self._snapshots_behind(self.lake)
 
     def _snapshots_behind(self, lake: Lake) -> bool:

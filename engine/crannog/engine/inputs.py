@@ -105,9 +105,14 @@ def spliced(
     text: str,
     travels: Sequence[Travel],
     make: Callable[[TableName, Pin], None],
+    more: Sequence[Splice] = (),
 ) -> SplicedText:
-    """Replace AT clauses by tables that `make` provides; the rest of the text stays as it is."""
-    pieces = []
+    """Replace AT clauses by tables that `make` provides; the rest of the text stays as it is.
+
+    Args:
+        more: what else is to be replaced.
+    """
+    pieces = list(more)
     for travel in travels:
         span, pin = travel.span, travel.pin
         # With the id: a table that was dropped and made again has each version twice.

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.pins import JsonObject
+from crannog.engine.build_time import noted_time, time_pieces
 from crannog.engine.compile import prepared
 from crannog.engine.facts import Facts, facts_from_json
 from crannog.engine.inputs import Past, spliced
@@ -17,13 +18,16 @@ from crannog.engine.macro_files import macros_of
 from crannog.engine.read import select_files
 from crannog.engine.view_columns import as_created
 from crannog.names import TableName
+from crannog.sql.build_time import unpinned
 from crannog.sql.model import Model, parse_model, with_macros
+from crannog.sql.tokens import code_tokens
 
 if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
     from crannog.catalog.pins import Pin
     from crannog.engine.failures import Place
     from crannog.engine.scratch import Scratch
+    from crannog.sql.refresh.reasons import Reason
 
 _TYPED: Mapping[str, Callable[[str], object]] = {
     "date": date.fromisoformat,
@@ -59,13 +63,33 @@ class Kept:
     def variables(self) -> dict[str, object]:
         """The values that `getvariable` gave."""
         texts = cast("Mapping[str, str]", self.record.get("variables", {}))
-        return {name: _value(text) for name, text in texts.items()}
+        found = {name: _value(text) for name, text in texts.items()}
+        time = noted_time(cast("Mapping[str, str]", self.record.get("time", {})))
+        return found if time is None else {**found, **time.variables}
 
     @property
     def views(self) -> tuple[Pin, ...]:
         """The views that it read, directly or through others."""
         pins = (self.lake.pin(each.digest) for each in self.pin.inputs)
         return tuple(pin for pin in pins if pin.kind == "view")
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The names, in lower case, of the columns of all that its text reads."""
+        read = cast("Mapping[str, list[list[str]]]", self.record.get("input_columns", {}))
+        return frozenset(name.lower() for columns in read.values() for name, _ in columns)
+
+    def _below(self, view: Pin) -> frozenset[str]:
+        """Return the names of the columns of all that a view reads."""
+        pins = (self.lake.pin(each.digest) for each in view.inputs)
+        return frozenset(column.name.lower() for pin in pins for column in pin.columns)
+
+    def unpinned(self) -> Reason | None:
+        """Say why a rebuild at the same time, of the same inputs, may give other rows."""
+        reason = unpinned(self.model().tokens, self.columns)
+        for view in self.views:
+            reason = reason or unpinned(code_tokens(view.text or ""), self._below(view))
+        return reason
 
     def model(self) -> Model:
         """Return its text, read again."""
@@ -91,9 +115,10 @@ class Kept:
                 continue
             text = pin.text or ""
             travels = past.travel(scratch, text, lambda parts: TableName(*parts).key)
-            sql = spliced(scratch, text, travels, make).text
+            time = time_pieces(code_tokens(text), self._below(pin))
+            sql = spliced(scratch, text, travels, make, time).text
             scratch.view(name, as_created(scratch, pin, sql))
-        text, place = prepared(scratch, past, self.model(), self.names, make)
+        text, place = prepared(scratch, past, self.model(), self.names, make, self.columns)
         scratch.search(TableName.parse(self.pin.name).schema, "main")
         scratch.variables(self.variables)
         return text, place

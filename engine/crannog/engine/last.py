@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.pins import JsonObject
@@ -31,6 +31,7 @@ class Last:
         item: the manifest's line on it, if that is about this very pin.
         inputs: by key, base tables and views.
         sha: of the file that it was built from.
+        time: the values that it used of the build's time.
     """
 
     entry: Entry
@@ -38,6 +39,7 @@ class Last:
     inputs: Mapping[str, InputRef]
     sha: str | None
     item: Item | None
+    time: Mapping[str, str] = field(default_factory=dict)
 
     def view_meaning(self, key: str) -> str | None:
         """Return the meaning that a view had which was read."""
@@ -52,7 +54,7 @@ def last_of(ground: Ground, key: str) -> Last | None:
         return None
     item = ground.manifest.items.get(key)
     if item is not None and item.digest == entry.digest:
-        return Last(entry, item.meaning, item.inputs, item.facts.sha, item)
+        return Last(entry, item.meaning, item.inputs, item.facts.sha, item, item.time)
     pin = ground.lake.pin(entry)
     if pin.model is None:
         return None
@@ -64,6 +66,7 @@ def last_of(ground: Ground, key: str) -> Last | None:
         inputs=input_refs(pin),
         sha=cast("str | None", facts.get("sha")),
         item=None,
+        time=cast("dict[str, str]", record.get("time", {})),
     )
 
 
@@ -99,15 +102,18 @@ def model_record(compiled: Compiled, node: Node) -> JsonObject:
         "settings": dict(SETTINGS),
         "semantics": SEMANTICS,
         "project": compiled.ground.project,
-        **_macros(compiled, node),
+        **_sometimes(compiled, node),
     }
 
 
-def _macros(compiled: Compiled, node: Node) -> JsonObject:
-    """Return what the record keeps of the macros that the text uses, if it uses any."""
-    if not node.facts.macros:
-        return {}
-    return {"macros": kept_macros(compiled.outline.texts.model(node.facts.path).macros)}
+def _sometimes(compiled: Compiled, node: Node) -> JsonObject:
+    """Return what the record keeps of macros and of the build's time, where a text uses them."""
+    found: JsonObject = {}
+    if node.facts.macros:
+        found["macros"] = kept_macros(compiled.outline.texts.model(node.facts.path).macros)
+    if node.time:
+        found["time"] = compiled.time.used(node.time)
+    return found
 
 
 def why_changed(compiled: Compiled, node: Node) -> Reason:

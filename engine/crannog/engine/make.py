@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from crannog.catalog.delta_log import stage, staged_key
 from crannog.catalog.locations import new_location
 from crannog.catalog.pins import InputPin, Pin
+from crannog.engine.build_time import names_of, time_pieces
 from crannog.engine.compact import NOTHING, Compaction, compaction, due
 from crannog.engine.compile import commented, prepared
 from crannog.engine.inputs import Past, pins_of, spliced, through_views
@@ -24,6 +25,7 @@ from crannog.engine.view_text import view_text
 from crannog.engine.write import write_files
 from crannog.errors import QueryError
 from crannog.names import TableName, quote
+from crannog.sql.tokens import code_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,7 +207,10 @@ class Maker:
         """Return a view's query, with tables in the place of its AT clauses."""
         text = self._pin(key).text or ""
         travels = self._past.travel(scratch, text, lambda parts: TableName(*parts).key)
-        made = spliced(scratch, text, travels, self._traveller(scratch, nothing=nothing)).text
+        names = names_of(self.compiled, self.compiled.view_inputs(key) or ())
+        time = time_pieces(code_tokens(text), names)
+        make = self._traveller(scratch, nothing=nothing)
+        made = spliced(scratch, text, travels, make, time).text
         return as_created(scratch, self._pin(key), made)
 
     def _traveller(self, scratch: Scratch, *, nothing: bool) -> Callable[[TableName, Pin], None]:
@@ -276,7 +281,8 @@ class Maker:
                 self._table(scratch, key, files)
             model = self.compiled.outline.texts.model(node.facts.path)
             make = self._traveller(scratch, nothing=appends)
-            text, place = prepared(scratch, self._past, model, node.names, make)
+            read = names_of(self.compiled, node.uses)
+            text, place = prepared(scratch, self._past, model, node.names, make, read)
             scratch.search(node.facts.table.schema, "main")
             scratch.variables(self.compiled.values(node.facts))
             return write_files(scratch, self.lake, text, base.location, columns, place=place)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.pins import JsonObject
+from crannog.engine.build_time import still_holds
 from crannog.engine.facts import (
     Facts,
     SourceFile,
@@ -65,6 +67,7 @@ class Item:
         meaning: hash of what its rows depend on besides its inputs' rows.
         seconds: what the last run took.
         rows: how many there are.
+        time: the values that it used of the build's time.
     """
 
     facts: Facts
@@ -76,6 +79,7 @@ class Item:
     seconds: float | None = None
     rows: int | None = None
     pinned: Mapping[str, str] = field(default_factory=dict)
+    time: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +129,13 @@ def nothing_changed(
     state: State,
     variables: Mapping[str, object],
     lookup: Lookup,
+    now: datetime,
 ) -> bool:
     """Say whether every model of the files is exactly as the last build left it.
 
     Args:
         lookup: what a name in a model means now: a table's key, or None.
+        now: the time that a build would pin.
     """
     if manifest.semantics != SEMANTICS or dict(manifest.settings) != dict(SETTINGS):
         return False
@@ -142,7 +148,7 @@ def nothing_changed(
             return False
     texts = variable_texts(variables)
     return all(
-        _item_holds(item, state, texts, lookup)
+        _item_holds(item, state, texts, lookup) and still_holds(item.time, now)
         for item in manifest.items.values()
         if item.facts.path in files
     )
@@ -239,6 +245,7 @@ def _item_to_json(item: Item) -> JsonObject:
         "seconds": item.seconds,
         "rows": item.rows,
         "pinned": dict(item.pinned),
+        "time": dict(item.time),
     }
 
 
@@ -253,6 +260,7 @@ def _item_from_json(kept: JsonObject) -> Item:
         seconds=cast("float | None", kept["seconds"]),
         rows=cast("int | None", kept.get("rows")),
         pinned=cast("dict[str, str]", kept.get("pinned", {})),
+        time=cast("dict[str, str]", kept.get("time", {})),
     )
 
 

@@ -14,6 +14,7 @@ from crannog.engine.sources import Source, read_sources
 from crannog.engine.steps import Selection
 from crannog.errors import CrannogError, ModelError
 from crannog.names import quote_if_needed, split_name
+from crannog.sql.build_time import time_used
 from crannog.sql.graph import Graph
 from crannog.sql.header import Declared
 from crannog.sql.macros import Macro, Macros, parse_macros
@@ -160,6 +161,7 @@ class _Outliner:
             item is not None
             and item.facts.sha == file.sha
             and item.facts.path == file.path
+            and item.facts.time is not None
             and self.texts.macros.same(item.facts.macros)
         ):
             self.facts[file.table.key] = item.facts
@@ -201,6 +203,7 @@ class _Outliner:
             pinned=_written(found.tables, past=True),
             variables=found.variables,
             macros={macro.name.lower(): macro.digest for macro in model.macros},
+            time=tuple(sorted(time_used(model.tokens))),
         )
 
     def _check_name(self, key: str, facts: Facts) -> None:

@@ -243,6 +243,7 @@ class Publication:
             inputs={k: self._now(k, ref, state) for k, ref in inputs.items() if k in node.inputs},
             variables=self.compiled.variables_of(node.facts),
             pinned=self.compiled.pinned(node),
+            time=self.compiled.time.used(node.time),
             meaning=node.meaning,
             seconds=took if took is not None else old.seconds if old is not None else None,
             rows=pin.rows if pin is not None else old.rows if old is not None else None,

@@ -190,17 +190,14 @@ class _Verification:
     def _refused(self) -> Reason | None:
         """Say why a rebuild would prove nothing."""
         from crannog.sql.references import references
-        from crannog.sql.refresh.volatile import volatile
-        from crannog.sql.tokens import code_tokens
 
         if self.kept.pin.kind == "snapshot":
             detail = "a snapshot tells what was there before, which a rebuild does not know"
             return Reason(ReasonCode.REQUESTED, detail)
+        reason = self.kept.unpinned()
+        if reason is not None:
+            return reason
         model = self.kept.model()
-        for tokens in (model.tokens, *(code_tokens(pin.text or "") for pin in self.kept.views)):
-            reason = volatile(tokens)
-            if reason is not None:
-                return reason
         read = references(model.sql, tokens=model.tokens, source=model.source)
         if read.files:
             return Reason(ReasonCode.UNVERSIONED_INPUT, f"it reads the file '{read.files[0].name}'")

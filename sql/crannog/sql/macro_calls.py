@@ -9,13 +9,13 @@ from typing import NoReturn
 
 from crannog.errors import CrannogError
 from crannog.names import did_you_mean
-from crannog.sql.keywords import COLUMN_NAME, RESERVED, TYPE_FUNCTION, UNRESERVED
+from crannog.sql.aliases import names_columns
+from crannog.sql.keywords import RESERVED
 from crannog.sql.macros import Macro, Macros, items
 from crannog.sql.places import Source
 from crannog.sql.tokens import Token, closing, code_tokens
 from crannog.sql.traced import File, Piece, Traced, joined
 
-_KEYWORDS = RESERVED | COLUMN_NAME | TYPE_FUNCTION | UNRESERVED
 _ASSIGNS = (":=", "=>")
 
 
@@ -100,7 +100,7 @@ class _Writer:
             return None
         macro = self.macros.get(token.name)
         close = closing(tokens, opening)
-        if macro is None or close >= len(tokens) or _defines(tokens, index, close):
+        if macro is None or close >= len(tokens) or names_columns(tokens, index, close):
             return None
         if index and tokens[index - 1].text == ".":
             _fail(traced, token, f"the macro {macro.name} is called by its name alone")
@@ -167,29 +167,6 @@ def _before(tokens: Sequence[Token], call: _Call, first: int) -> Iterator[Token]
     for start, last in items(tokens, call.opening, call.close):
         if start < first and start < last:
             yield tokens[start + 1]
-
-
-def _defines(tokens: Sequence[Token], index: int, close: int) -> bool:
-    """Say whether this names a CTE, or gives a table's alias new names for its columns."""
-    after = [token.word or token.text for token in tokens[close + 1 : close + 3]]
-    if len(after) == 2 and after[0] == "as" and after[1] in ("(", "materialized", "not"):
-        return True
-    before = tokens[index - 1] if index else None
-    if before is None:
-        return False
-    if before.text == ")":
-        return not _after_distinct_on(tokens, index - 1)
-    is_name = before.kind == "quoted" or (before.word != "" and before.word not in _KEYWORDS)
-    return before.word == "as" or is_name
-
-
-def _after_distinct_on(tokens: Sequence[Token], close: int) -> bool:
-    depth = 0
-    for index in range(close, -1, -1):
-        depth += (tokens[index].text == ")") - (tokens[index].text == "(")
-        if depth == 0:
-            return index > 1 and tokens[index - 1].word == "on"
-    return False
 
 
 def _substituted(macro: Macro, body: Traced, values: Mapping[str, Traced]) -> Traced:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crannog.engine.build_time import names_of, time_pieces
 from crannog.engine.compile import prepared
 from crannog.engine.failures import Place as Where
 from crannog.engine.inputs import Past
@@ -107,6 +108,9 @@ class _Expander:
     ) -> SplicedText:
         """Put views in the places of their names, and places in those of tables."""
         pieces = self._travels(sql, tokens, meant, source)
+        keys = {meant(reference.parts) for reference in read.tables if reference.at is None}
+        columns = names_of(self.compiled, (key for key in keys if key is not None))
+        pieces += time_pieces(tokens, columns)
         named = _Names(tokens)
         for reference in read.tables:
             key = meant(reference.parts)
@@ -133,6 +137,7 @@ class _Expander:
             model,
             node.names,
             lambda table, pin: scratch.empty_table(table, pin.columns),
+            names_of(compiled, node.uses),
         )
         scratch.search(node.facts.table.schema, "main")
         if not _same(scratch.describe(own), found):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from crannog.sql.refresh.reasons import Reason, ReasonCode
 from crannog.sql.tokens import Token
@@ -36,10 +36,13 @@ _BARE = frozenset(
 _SAMPLES = frozenset({"tablesample", "sample"})
 
 
-def volatile(tokens: Sequence[Token]) -> Reason | None:
+def volatile(tokens: Sequence[Token], pinned: Collection[int] = ()) -> Reason | None:
     """Return why two runs of a query over equal inputs may differ, or None.
 
     A column called `current_date` counts too: to take it for the function is safe.
+
+    Args:
+        pinned: where names start whose value is fixed.
 
     >>> from crannog.sql.tokens import tokenize
     >>> volatile(tokenize('SELECT now()')).because
@@ -48,7 +51,8 @@ def volatile(tokens: Sequence[Token]) -> Reason | None:
     for index, token in enumerate(tokens):
         word = token.name.lower() if token.is_name else ""
         called = index + 1 < len(tokens) and tokens[index + 1].text == "("
-        if not word or (index and tokens[index - 1].text == "." and not called):
+        after_dot = index > 0 and tokens[index - 1].text == "."
+        if not word or token.start in pinned or (after_dot and not called):
             continue
         if not called and (word not in _BARE or token.kind == "quoted"):
             if word in _SAMPLES and _samples(tokens, index):
