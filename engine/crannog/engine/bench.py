@@ -28,12 +28,13 @@ class Bench:
     """Lend one DuckDB, within the limits of the settings, to all who work on a build.
 
     Args:
+        settings: None where a DuckDB is lent.
         lent: a DuckDB to use, which its owner closes.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: Settings | None,
         store: Store,
         threads: int | None = None,
         *,
@@ -41,7 +42,7 @@ class Bench:
     ) -> None:
         self._settings = settings
         self._store = store
-        self._threads = threads or settings.threads
+        self._threads = threads or (settings.threads if settings is not None else None)
         self._lent = lent
         self._duck: Duck | None = lent
         self._aggregates: frozenset[str] | None = None
@@ -59,6 +60,7 @@ class Bench:
             if self._duck is None:
                 from crannog.engine.duck import Duck, Limits
 
+                assert self._settings is not None
                 self._duck = Duck(Limits.of(self._settings, self._threads))
                 self._duck.use(self._store)
             return self._duck

@@ -25,6 +25,7 @@ READS = frozenset(
         StatementKind.DESCRIBE,
         StatementKind.SUMMARIZE,
         StatementKind.EXPLAIN,
+        StatementKind.EXPLAIN_REFRESH,
     }
 )
 
@@ -35,6 +36,10 @@ def answer(run: Run, at: Reading) -> Result:
     try:
         if run.statement.kind is StatementKind.SHOW_TABLES:
             text, params = splice(_shown(run, at), ()), None
+        elif run.statement.kind is StatementKind.EXPLAIN_REFRESH:
+            from crannog.engine.materialized.statements import explained
+
+            text, params = splice(explained(run, at), ()), None
         elif run.statement.kind is StatementKind.EXPLAIN:
             text, params = _explained(run, lookup), None
         else:

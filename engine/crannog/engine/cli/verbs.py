@@ -9,6 +9,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("[SELECT...]", "say what a build would do, and why; writes nothing"),
     "build": ("[SELECT...]", "build models, test them, publish them as one commit"),
     "test": ("[SELECT...]", "run the tests on what is published"),
+    "explain": ("MODEL", "say how a build would refresh a model, and why so"),
     "verify": ("[SELECT...]", "rebuild models from their recorded inputs, and compare"),
     "sql": ("[QUERY]", "run SQL: an argument, a file (-f) or stdin"),
     "log": ("[TABLE]", "list commits, newest first"),
@@ -27,7 +28,6 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 NOT_YET: dict[str, str] = {
-    "explain": "explaining a model's refresh (`crannog plan` says what would happen, and why)",
     "impact": "asking what a change of a column breaks",
     "lineage": "column lineage",
     "shell": "the interactive shell (`crannog sql QUERY` runs SQL)",

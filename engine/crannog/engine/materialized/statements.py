@@ -1,20 +1,18 @@
-"""CREATE MATERIALIZED VIEW and REFRESH."""
+"""CREATE MATERIALIZED VIEW, REFRESH and EXPLAIN REFRESH."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crannog.engine.ddl.views import bound_text, check_cycle, check_names, inputs_of
 from crannog.engine.edit import lookup_at, message_of, no_rest, placed, target_of
-from crannog.engine.kept import kept_model
 from crannog.engine.lookup import unknown_table
-from crannog.engine.materialized.ground import Text, standing
+from crannog.engine.materialized.ground import Text, ground_of, kept_text, standing
 from crannog.engine.ownership import SQL, is_materialized, kind_of, refuse_made
 from crannog.engine.reading import reading
 from crannog.engine.result import Outcome
 from crannog.errors import CrannogError, QueryError, UsageError
-from crannog.names import TableName
+from crannog.names import TableName, literal
 from crannog.sql.references import references
 
 if TYPE_CHECKING:
@@ -87,6 +85,20 @@ def refresh(run: Run, door: Door) -> Outcome:
     return _built(run, door, lake, kept_text(lake, pin))
 
 
+def explained(run: Run, at: Reading) -> str:
+    """Return the rows of EXPLAIN REFRESH: what a refresh would do, and why not something else."""
+    from crannog.engine.bench import Bench
+    from crannog.engine.explain import explain_ground
+
+    no_rest(run)
+    text = kept_text(at.lake, _existing(run, at))
+    ground = ground_of(text, at.lake, at.commit, at.branch, run.variables)
+    with Bench(None, at.lake.store, lent=run.duck) as bench:
+        found = explain_ground(ground, bench)
+    rows = ", ".join(f"({literal(what)}, {literal(said)})" for what, said in found.rows())
+    return f"FROM (VALUES {rows}) AS t(property, value)"
+
+
 def _existing(run: Run, at: Reading) -> Pin:
     """Return the model that is named; what is no model can't be refreshed."""
     name = target_of(run)
@@ -107,22 +119,12 @@ def _existing(run: Run, at: Reading) -> Pin:
     raise placed(run, error)
 
 
-def kept_text(lake: Lake, pin: Pin) -> Text:
-    """Return the text of a published model, as the catalog has it."""
-    kept = kept_model(lake, pin)
-    assert kept is not None
-    facts = kept.facts
-    text = str(kept.record.get("text") or "")
-    return Text(TableName.parse(pin.name), text, facts.path, pin.project or SQL)
-
-
 def _built(run: Run, door: Door, lake: Lake, text: Text) -> Outcome:
     """Build one materialized view, by the same rules as the models of a project."""
     from crannog.engine.build import build_on
 
-    settings = replace(door.settings, vars={})
-    here = standing(text, settings, lake)
-    result = build_on(here, settings, run.duck, run.author, message_of(run))
+    here = standing(text, lake, door.settings.branch)
+    result = build_on(here, door.settings, run.duck, run.author, message_of(run))
     if result.errors:
         raise _explained(run, text, result)
     [model] = result.models

@@ -134,12 +134,12 @@ class Running:
 
         if transaction.failed:
             raise _failed(run)
-        if run.statement.kind in READS:
-            return transaction.answer(run)
-        if run.statement.kind in ALONE:
+        if run.statement.kind in ALONE | {StatementKind.EXPLAIN_REFRESH}:
             word = run.statement.word.upper()
             hint = "COMMIT or ROLLBACK first"
             raise refusal(run, "in_transaction", f"{word} cannot be part of a transaction", hint)
+        if run.statement.kind in READS:
+            return transaction.answer(run)
         if is_temporary(run):
             return replace(run_temporary(run, transaction.reading()), temporary=True)
         self._check_write(run)
