@@ -70,8 +70,8 @@ def query(rng: Random, tables: list[Table], style: str | None = None) -> tuple[S
     style = style or rng.choices(list(MIX), weights=list(MIX.values()))[0]
     depth = rng.choice([0, 1, 1, 2, 2, 3])
     made = Queries(rng, tables, style).query(depth)
-    while len(made.sql) > 3000:
-        made = Queries(rng, tables, style).query(1)
+    while len(made.sql) > 1500:
+        made = Queries(rng, tables, style).query(min(depth, 2))
     return made, style
 
 
@@ -114,12 +114,14 @@ class Draft:
         """Draw the rounds."""
         rng = self.rng
         now = {name: Counter(rows) for name, rows in self.rows.items()}
+        text = " ".join(model.sql.lower() for model in self.models)
+        read = [each for each in self.tables if each.name in text] or self.tables
         rounds = []
         for _ in range(rng.choice([3, 3, 4, 5, 6])):
             grow = rng.random() < 0.35
-            some = rng.sample(self.tables, min(len(self.tables), rng.choice([1, 1, 2, 2, 3])))
-            if rng.random() < 0.03:
-                some = []
+            some = rng.sample(read, min(len(read), rng.choice([1, 1, 2, 2, 3])))
+            if rng.random() < 0.1:
+                some = rng.sample(self.tables, rng.choice([0, 1]))
             batch = {}
             for table in some:
                 batch[table.name] = values.change(rng, table, now[table.name], grow=grow)

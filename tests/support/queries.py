@@ -10,17 +10,18 @@ from crannog.engine.semantics import SETTINGS
 from crannog.names import TableName, quote
 from crannog.sql.keywords import NOT_AN_ALIAS
 from crannog.sql.references import Reference, references
-from crannog.sql.refresh.query import Place, Query
+from crannog.sql.refresh.query import Bind, Place, Query
 from crannog.sql.tokens import Token, code_tokens
 
 Columns = Sequence[tuple[str, str]]
 
 
-def plain_query(text: str, tables: Mapping[str, Columns]) -> Query:
+def plain_query(text: str, tables: Mapping[str, Columns], binding: Bind | None = None) -> Query:
     """Return a text as a Query: each place where it reads a table has its own name.
 
     Args:
         tables: names and types of the columns of each, by `TableName.key` or without the schema.
+        binding: what binds instead of a DuckDB that is opened for it.
     """
     code = code_tokens(text)
     known = {TableName.parse(name).key: tuple(columns) for name, columns in tables.items()}
@@ -35,7 +36,7 @@ def plain_query(text: str, tables: Mapping[str, Columns]) -> Query:
         at = found.end
         places.append(Place(name, key, known[key]))
     spliced = "".join([*parts, text[at:]])
-    return Query(spliced, tuple(places), tuple(bind(spliced, places)))
+    return Query(spliced, tuple(places), tuple((binding or bind)(spliced, places)))
 
 
 def bind(text: str, places: Iterable[Place]) -> list[tuple[str, str]]:
