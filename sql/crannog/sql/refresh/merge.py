@@ -28,7 +28,7 @@ from crannog.sql.refresh.relation import (
     Union,
 )
 from crannog.sql.refresh.render import render
-from crannog.sql.refresh.rewrite import Fresh, parsed, text_of
+from crannog.sql.refresh.rewrite import Fresh, listed, parsed, text_of
 from crannog.sql.refresh.signed import branches
 from crannog.sql.refresh.storable import kept_as
 
@@ -179,9 +179,7 @@ def _state(source: Aggregate, places: Sequence[Place], bind: Bind, fresh: Fresh)
     pairs = zip(grouped.columns, stored, strict=True)
     values = [_kept(at >= keys, name, kind) for at, (name, kind) in enumerate(pairs)]
     relation = Project(grouped, columns, tuple(values))
-    listed = ", ".join(names)
-    text = f"SELECT * FROM ({text_of(relation)}) AS q({listed})"
-    query = Query(text, tuple(places), tuple(zip(names, stored, strict=True)))
+    query = Query(listed(relation, names), tuple(places), tuple(zip(names, stored, strict=True)))
     return State(
         query, relation, keys, source, tuple(kinds), tuple(numbers.found.values()), per_value, fresh
     )
@@ -189,11 +187,7 @@ def _state(source: Aggregate, places: Sequence[Place], bind: Bind, fresh: Fresh)
 
 def _kinds(source: Aggregate, places: Sequence[Place], bind: Bind) -> dict[str, str]:
     """Ask for the types of what the aggregate functions are given."""
-    given = [
-        each
-        for each in arguments([v for v in source.values if not isinstance(v, _GROUPING)])
-        if not isinstance(each, exp.Distinct | exp.Order)
-    ]
+    given = arguments([value for value in source.values if not isinstance(value, _GROUPING)])
     if not given:
         return {}
     names = tuple(f"a{at}" for at in range(len(given)))

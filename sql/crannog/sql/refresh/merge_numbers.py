@@ -113,28 +113,29 @@ def results(values: Sequence[Expr], numbers: Numbers) -> list[Result]:
 
 
 def arguments(values: Sequence[Expr]) -> list[Expr]:
-    """Return what aggregate functions are given, to ask for its types."""
+    """Return what aggregate functions are given, to ask for its types.
+
+    Raises Unsupported for a function that can't be kept.
+    """
     found: dict[str, Expr] = {}
     for value in values:
-        given = _split(value)[0]
-        for each in _given(given):
-            found.setdefault(sql_of(each), each)
+        call = _split(value)[0]
+        name, given = function_name(call), _given(call)
+        if name == "count" and not given:
+            continue
+        if name not in _MAKERS or len(given) != 1 or isinstance(given[0], exp.Distinct | exp.Order):
+            raise Unsupported(_not_kept(name, given))
+        found.setdefault(sql_of(given[0]), given[0])
     return list(found.values())
 
 
 def _result(value: Expr, numbers: Numbers, beside: Sequence[Expr]) -> Result:
     call, where = _split(value)
     given = _given(call)
-    name = function_name(call)
-    if isinstance(call, exp.Count) and not given:
+    if not given:
         rows = numbers.rows(where)
         return lambda at: at[rows]
-    if len(given) != 1 or isinstance(given[0], exp.Distinct | exp.Order):
-        raise Unsupported(_not_kept(name, given))
-    make = _MAKERS.get(name)
-    if make is None:
-        raise Unsupported(_not_kept(name, given))
-    return make(given[0], where, numbers, beside)
+    return _MAKERS[function_name(call)](given[0], where, numbers, beside)
 
 
 def _count(given: Expr, where: Expr | None, numbers: Numbers, _: Sequence[Expr]) -> Result:

@@ -59,12 +59,16 @@ def telescoped(relation: Relation, changed: Collection[str], weight: str) -> Sig
     that have a partner among what changed, where equalities lead to it.
     """
     made = _Made()
-    terms = [
-        made.term(branch, list(scans(branch)), at, weight)
-        for branch in branches(relation)
-        for at, scan in enumerate(scans(branch))
+    found = [(branch, list(scans(branch))) for branch in branches(relation)]
+    chosen = [
+        (branch, factors, at)
+        for branch, factors in found
+        for at, scan in enumerate(factors)
         if scan.place in changed
     ]
+    # Where nothing changed, any factor shows that.
+    chosen = chosen or [(branch, factors, 0) for branch, factors in found if factors][:1]
+    terms = [made.term(branch, factors, at, weight) for branch, factors, at in chosen]
     rows = terms[0] if len(terms) == 1 else Union(tuple(terms), (*relation.columns, weight))
     return SignedRows(rows, weight, tuple(made.steps), made.names, tuple(made.reads))
 

@@ -36,8 +36,12 @@ def planned(query: Query, bind: Bind, force: Force | None) -> tuple[Part, ...]:
     if _suits(whole, force):
         return (whole,)
     stages = Stages(query, bind, force)
-    top = stages.top(relation)
-    final = stages.final(top) if stages.parts else None
+    try:
+        top = stages.top(relation)
+        final = stages.final(top) if stages.parts else None
+    except CrannogError:
+        # What was made of it does not bind: then it stays whole.
+        return (whole,)
     return (whole,) if final is None else (*stages.parts, _part(top, final, found))
 
 

@@ -97,18 +97,17 @@ class Stages:
         """Return the relation with one cut more, or None where it is best as it is."""
         if isinstance(linear(relation), Linear):
             return None
-        if self._force != "staging":
-            merged = self._merged_below(relation, keyed=False)
+        if self._force == "staging":
+            found = self._cut_children(relation, set(relation.columns))
+            if found is not relation:
+                return found
+        for keyed in (False, True):
+            merged = self._merged_below(relation, keyed=keyed)
             if merged is not None:
                 return merged
-        rules = self.rules(relation)
-        if self._force != "staging" and self._fine(relation, rules):
+        if self._fine(relation, self.rules(relation)):
             return None
-        merged = self._merged_below(relation, keyed=True)
-        if merged is not None:
-            return merged
-        wanted = set(relation.columns)
-        found = self._cut_children(relation, wanted)
+        found = self._cut_children(relation, set(relation.columns))
         return None if found is relation else found
 
     def _merged_below(self, relation: Relation, *, keyed: bool) -> Relation | None:
