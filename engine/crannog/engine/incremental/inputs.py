@@ -36,7 +36,7 @@ class Inputs:
 
     def count(self, name: str, sign: Version) -> int:
         """Return how many rows came to, or went from, the table at a place."""
-        return self._work.counts[self._changed(name, sign)]
+        return self._work.counts[self.changes_table(name, sign)]
 
     def changes(self, name: str) -> int:
         """Return how many rows came to the table at a place and went from it."""
@@ -51,7 +51,7 @@ class Inputs:
             new, minus = (self.rows(name, each, columns, ranges) for each in _BOTH)
             return f"{new} UNION ALL {minus}"
         if version in _SIGNS:
-            return f"SELECT {listed} FROM {self._work.sql(self._changed(name, version))}"
+            return f"SELECT {listed} FROM {self._work.sql(self.changes_table(name, version))}"
         which: Literal["old", "new"] = "new" if version == "new" else "old"
         select = self._source.rows(self.places[name], which, columns, ranges)
         return f"SELECT {listed} FROM ({select})"
@@ -79,7 +79,8 @@ class Inputs:
         select = f"SELECT * FROM {self._work.sql(table)}"
         self._work.view(name, _completed(self.places[name], select, columns))
 
-    def _changed(self, name: str, sign: Version) -> str:
+    def changes_table(self, name: str, sign: Version) -> str:
+        """Return the name of the table of the rows that came or went; it is made once."""
         table = f"@{sign} {name}"
         if table not in self._work.counts:
             columns = self.columns(name)

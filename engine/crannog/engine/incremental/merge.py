@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crannog.engine.incremental.cost import ADD
+from crannog.engine.incremental.cost import PASS
+from crannog.engine.incremental.estimating import of_rows
 from crannog.engine.incremental.job import Job
 from crannog.engine.incremental.net import FRESH, STALE, BrokenInvariant, Difference
 from crannog.engine.incremental.outcome import Refreshed
 from crannog.engine.incremental.replace import NOTHING_LEFT
-from crannog.engine.incremental.signed import estimated
 from crannog.engine.incremental.values import numbered
 from crannog.names import quote
 from crannog.sql.refresh.parts import Merge
@@ -21,8 +21,10 @@ _CHANGE = "@change"
 
 def merged(job: Job, merge: Merge) -> Refreshed | Reason:
     """Refresh the state of the groups that changed rows belong to."""
-    estimate = estimated(job, ADD)
-    if estimate is not None and estimate.relative >= 1 and not job.willing:
+    places = job.inputs.places
+    joined = [(name, [other for other in places if other != name]) for name in job.changed]
+    estimate = of_rows(job, joined, PASS)
+    if estimate.relative >= 1 and not job.willing:
         return Reason(ReasonCode.CHEAPER, estimate.text())
     job.steps.run(merge.delta(job.changed))
     keys = merge.keys

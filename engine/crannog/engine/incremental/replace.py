@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crannog.engine.incremental.cost import FEW_KEYS, Estimate
+from crannog.engine.incremental.estimating import of_keys
 from crannog.engine.incremental.job import Job
 from crannog.engine.incremental.net import FRESH, STALE, difference
 from crannog.engine.incremental.outcome import Refreshed
@@ -54,19 +55,7 @@ def _estimate(job: Job, candidate: Replace, keys: int) -> Estimate:
         rows = job.work.table(STALE, old, "rows of the output that have an affected key")
     else:
         rows = job.count_old_rows(KEYS, names, candidate.positions)
-    # Keys may be new, or lead to no row of the output: what these cost, the changes tell.
-    share = max(rows / max(job.output.count, 1), job.share_changed)
-    return Estimate(share, _bytes(job, candidate.restricted()), job.bytes_full)
-
-
-def _bytes(job: Job, steps: Sequence[Step]) -> int:
-    """Return what reading the inputs takes, by the ranges of the keys alone."""
-    ranges = {
-        step.place: job.steps.ranges(step)
-        for step in steps
-        if isinstance(step, Restrict) and step.version == "new" and job.steps.ready(step)
-    }
-    return sum(job.inputs.size(name, ranges.get(name)) for name in job.inputs.places)
+    return of_keys(job, rows, candidate.restricted())
 
 
 def _run(job: Job, candidate: Replace, keys: int, estimate: Estimate) -> Refreshed:

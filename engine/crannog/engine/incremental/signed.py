@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from crannog.engine.incremental.cost import ADD, RECOMPUTE, Estimate
+from crannog.engine.incremental.cost import ADD, PASS, Estimate
+from crannog.engine.incremental.estimating import of_rows
 from crannog.engine.incremental.job import Job
 from crannog.engine.incremental.net import (
     FRESH,
@@ -37,22 +38,19 @@ def passed_through(job: Job, linear: Linear, *, only: str | None = None) -> Refr
     if only == "append" and went:
         return Reason(ReasonCode.TOO_COMPLEX, _ROWS_WENT)
     came = list(_terms(job, linear, "plus"))
-    estimate = estimated(job, ADD if not went else RECOMPUTE)
-    if estimate is not None and estimate.relative >= 1 and not job.willing:
+    joined = [
+        (changed, [name for name in branch if name != changed])
+        for branch, changed, _ in dict.fromkeys([*came, *went])
+    ]
+    weight = PASS if went or any(others for _, others in joined) else ADD
+    estimate = of_rows(job, joined, weight)
+    if estimate.relative >= 1 and not job.willing:
         return Reason(ReasonCode.CHEAPER, estimate.text())
     _run(job, FRESH, came, "new rows")
     if not went and only != "signed":
         return _outcome(job, "append", _all_added(job), estimate)
     _run(job, STALE, went, "rows that are no longer there")
     return _outcome(job, "signed", _signed(job), estimate)
-
-
-def estimated(job: Job, weight: float) -> Estimate | None:
-    """Return what sending the changed rows through costs; None where they are few."""
-    if not job.share_changed:
-        return None
-    others = sum(job.inputs.size(name) for name in job.inputs.places if name not in job.changed)
-    return Estimate(job.share_changed, others, job.bytes_full, weight)
 
 
 def _terms(job: Job, linear: Linear, sign: Version) -> Iterator[Term]:
@@ -100,7 +98,7 @@ def _signed(job: Job) -> Difference:
     return Difference(added, removed, plus, minus)
 
 
-def _outcome(job: Job, strategy: str, found: Difference, estimate: Estimate | None) -> Refreshed:
+def _outcome(job: Job, strategy: str, found: Difference, estimate: Estimate) -> Refreshed:
     kept = job.keep(found)
     changes = kept.rows_added or kept.rows_removed
     return Refreshed(
