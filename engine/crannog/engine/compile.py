@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from crannog.catalog.pins import Pin
     from crannog.engine.duck import Duck, Scratch
     from crannog.sql.build_time import TimeUse
+    from crannog.engine.incremental.prepared import Prepared
     from crannog.sql.model import Model
     from crannog.types import Column
 
@@ -100,6 +101,7 @@ class Compiled:
         self.errors: list[CrannogError] = []
         self.warnings: list[str] = []
         self.variables = variable_texts(self.ground.variables)
+        self.prepared: dict[str, Prepared | Reason] = {}
         self._compile(keys)
 
     def _compile(self, keys: set[str]) -> None:

@@ -1,4 +1,7 @@
-"""Decides what to do with each model: as a plan expects it, and again when its inputs are built."""
+"""Decides what to do with each model: as a plan expects it, and again when its inputs are built.
+
+Only versions and files are looked at here; `incremental` looks at rows.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from crannog.catalog.delta_log import changes_between
 from crannog.catalog.store import ObjectNotFound
 from crannog.engine.inputs import pins_of
 from crannog.engine.manifest import InputRef
-from crannog.engine.refresh import Case, Decision, Moved, decide
+from crannog.engine.refresh import Case, Decision, Moved, decide, listed
 from crannog.sql.refresh.reasons import Reason, ReasonCode
 
 if TYPE_CHECKING:
@@ -29,12 +32,18 @@ class Decider:
         self.bench = bench
         self.full = full
 
-    def expected(self) -> dict[str, Decision]:
-        """Decide for all models before any has run."""
+    def expected(self, *, count: bool = False) -> dict[str, Decision]:
+        """Decide for all models before any has run.
+
+        Args:
+            count: look at rows too, where it is known which ones changed.
+        """
         decisions: dict[str, Decision] = {}
         will: dict[str, str] = {}
         for key, node in self.compiled.nodes.items():
             decision = self.decide(node, {}, will)
+            if count and decision.tentative:
+                decision = self._counted(node, decision)
             decisions[key] = decision
             if decision.runs and node.kind != "view":
                 will[key] = decision.action
@@ -60,16 +69,29 @@ class Decider:
         moved = [] if node.kind != "model" else self._moved(node, staged, will or {})
         never = None
         if node.facts.refresh == "full":
-            never = Reason(ReasonCode.REQUESTED, f'refresh = "full"; {_first(moved)}')
-        return decide(
-            Case(
-                first=node.last is None,
-                unfit=unfit,
-                moved=moved,
-                never=never,
-                linear=lambda: self._not_linear(node),
-            )
-        )
+            never = Reason(ReasonCode.REQUESTED, f'refresh = "full"; {listed(moved)}')
+        decision = decide(Case(node.last is None, unfit, moved, never))
+        return self._outlook(node, decision) if decision.tentative else decision
+
+    def _outlook(self, node: Node, decision: Decision) -> Decision:
+        """Say how a refresh will be done, by what the query alone tells."""
+        from crannog.engine.incremental.outlook import outlook
+        from crannog.engine.incremental.prepared import prepare
+
+        prepared = prepare(self.compiled, node)
+        return outlook(decision, prepared)
+
+    def _counted(self, node: Node, decision: Decision) -> Decision:
+        from crannog.engine.incremental.models import ModelRows
+        from crannog.engine.incremental.outlook import unknown
+        from crannog.engine.make import Maker
+
+        assert self.ground.lake is not None
+        if unknown(decision.moved):
+            return decision
+        maker = Maker(self.ground.lake, self.compiled, self.bench.duck)
+        with maker.scratch(node.key) as scratch:
+            return ModelRows(maker, node).foreseen(scratch, decision)
 
     def _moved(self, node: Node, staged: Mapping[str, Pin], will: Mapping[str, str]) -> list[Moved]:
         if node.last is None:
@@ -108,32 +130,6 @@ class Decider:
         added, removed = _net(change.adds, change.removes)
         return Moved(key, name, old, new, added, removed)
 
-    def _not_linear(self, node: Node) -> Reason | None:
-        """Say why new input rows can't just be run through a model, and the views that it reads."""
-        from crannog.sql.refresh.linear import linear
-
-        texts = self.compiled.outline.texts
-        model = texts.model(node.facts.path)
-        aggregates = self.bench.aggregates()
-        read = texts.references(node.facts.path)
-        found = linear(model.sql, tokens=model.tokens, read=read, aggregates=aggregates)
-        if isinstance(found, Reason):
-            return found
-        for key in node.views:
-            view = linear(self.view_text(key), aggregates=aggregates)
-            if isinstance(view, Reason):
-                said = view.detail or view.sentence
-                return Reason(view.code, f"the view {self.compiled.table(key)}: {said}")
-        return None
-
-    def view_text(self, key: str) -> str:
-        """Return the query of a view as it is now."""
-        node = self.compiled.nodes.get(key)
-        if node is not None:
-            return self.compiled.outline.texts.model(node.facts.path).sql
-        assert self.ground.lake is not None
-        return self.ground.lake.pin(self.ground.state.tables[key]).text or ""
-
 
 def _net(
     adds: tuple[DataFile, ...], removes: tuple[DataFile, ...]
@@ -150,7 +146,3 @@ def _net(
     came = {file.identity: file for file in adds if balance[file.identity] > 0}
     went = {file.identity: file for file in removes if balance[file.identity] < 0}
     return tuple(came.values()), tuple(went.values())
-
-
-def _first(moved: list[Moved]) -> str:
-    return ", ".join(str(each) for each in moved[:3])

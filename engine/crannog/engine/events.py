@@ -45,6 +45,7 @@ class ModelFinished:
         status: ok, unchanged, failed or blocked.
         detail: a few words for a person: an error's message, what blocked it.
         done: how many of the run's steps have ended, this one included.
+        rebuild_seconds: of a refresh, what the last rebuild took.
     """
 
     name: str
@@ -55,6 +56,9 @@ class ModelFinished:
     total: int
     rows: int | None = None
     rows_added: int | None = None
+    rows_in: int | None = None
+    rows_removed: int | None = None
+    rebuild_seconds: float | None = None
     tests_passed: int = 0
     tests_failed: int = 0
     detail: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -14,17 +14,19 @@ from crannog.catalog.delta_log import stage, staged_key
 from crannog.catalog.locations import new_location
 from crannog.catalog.pins import InputPin, Pin
 from crannog.engine.build_time import names_of, time_pieces
-from crannog.engine.compact import NOTHING, Compaction, compaction, due
 from crannog.engine.compile import commented, prepared
+from crannog.engine.incremental.hidden import HiddenTables
 from crannog.engine.inputs import Past, pins_of, spliced, through_views
 from crannog.engine.last import model_record
 from crannog.engine.read import select_files
+from crannog.engine.refresh import rebuilt, refuse_rebuild
 from crannog.engine.seeds import seed_error, seed_query
 from crannog.engine.view_columns import as_created
 from crannog.engine.view_text import view_text
 from crannog.engine.write import write_files
 from crannog.errors import QueryError
 from crannog.names import TableName, quote
+from crannog.sql.refresh.reasons import Reason
 from crannog.sql.tokens import code_tokens
 
 if TYPE_CHECKING:
@@ -32,11 +34,13 @@ if TYPE_CHECKING:
 
     from crannog.catalog.delta_log import DataFile
     from crannog.catalog.lake import Lake
+    from crannog.catalog.pins import JsonObject
     from crannog.engine.compile import Compiled, Node
     from crannog.engine.duck import Duck, Scratch
     from crannog.engine.refresh import Decision
     from crannog.engine.snapshots.decide import FoldPlan
     from crannog.engine.snapshots.fold import Written
+    from crannog.engine.write import Layout
     from crannog.types import Column
 
 
@@ -47,6 +51,7 @@ class Made:
     Args:
         time: what the commit that publishes it must have as its time; None: any.
         again: makes it with another such time.
+        parts: new pins of its hidden tables by key; None: not needed any more.
     """
 
     pin: Pin
@@ -56,6 +61,7 @@ class Made:
     time: datetime | None = None
     again: Callable[[datetime], Made] | None = None
     warnings: tuple[str, ...] = ()
+    parts: Mapping[str, Pin | None] = field(default_factory=dict)
 
 
 class Maker:
@@ -72,59 +78,85 @@ class Maker:
         self._time: datetime | None = None
         ground = compiled.ground
         self._past = Past(ground.lake, ground.commit)
-        self._pin = pins_of(lake, ground.state, self.staged)
+        self.pin = pins_of(lake, ground.state, self.staged)
 
     def make(self, node: Node, decision: Decision) -> Made:
         """Do what was decided."""
         if node.kind == "view":
-            return Made(self._described(self._view(node), node))
+            hidden = HiddenTables(self.lake, self.compiled.ground.state, node.facts.table)
+            pin = self._described(self._view(node), node, hidden={})
+            return Made(pin, parts=hidden.dropped(()))
         if not decision.runs:
             assert node.last is not None
             return Made(self._described(self.lake.pin(node.last.entry), node))
         if decision.fold is not None:
             return self._fold(node, decision.fold)
-        base = self._base(node)
-        old_rows = base.rows
-        columns = self._columns(node)
-        files = self._write(node, decision, base, columns)
-        if decision.action == "append" and not files:
-            return Made(self._described(base, node), _rows_in(decision), 0, 0)
-        merged = self._merged(node, base) if decision.action == "append" else NOTHING
+        return self._whole(node)
+
+    def refresh(self, node: Node, decision: Decision) -> tuple[Decision, Made]:
+        """Bring a model up to date from what changed in its inputs, or rebuild it and say why."""
+        from crannog.engine.incremental.models import ModelRows
+        from crannog.engine.incremental.outlook import rejected
+
+        rows = ModelRows(self, node)
+        with self.scratch(node.key) as scratch:
+            found = rows.refreshed(scratch, decision, strict=node.facts.refresh == "strict")
+        if isinstance(found, Reason):
+            refuse_rebuild(node, found)
+            return rebuilt(decision, found, rejected(rows.prepared)), self._whole(node)
+        decided, done = found
+        made = Made(
+            self._described(done.pin, node, hidden=rows.record(done.parts)),
+            rows_in=done.rows_in,
+            rows_added=done.steps[-1].refreshed.rows_added,
+            rows_removed=done.steps[-1].refreshed.rows_removed,
+            parts=rows.hidden_changes(done.parts),
+        )
+        return decided, made
+
+    def _whole(self, node: Node) -> Made:
+        """Write all rows of a model or a seed, and of the hidden tables that go with it."""
+        base, columns = self.base(node), self.columns(node)
+        parts: dict[str, Pin] = {}
+        hidden: dict[str, Pin | None] = {}
+        record: JsonObject = {}
+        with self.scratch(node.key) as scratch:
+            if node.kind == "seed":
+                files = self._write_seed(scratch, node, base, columns)
+            else:
+                from crannog.engine.incremental.models import ModelRows
+
+                rows = ModelRows(self, node)
+                files, parts = rows.in_full(scratch, base, columns, self._write)
+                hidden, record = rows.hidden_changes(parts), rows.record(parts)
         pin = stage(
             self.lake,
             base,
             name=node.facts.name,
             kind=node.kind,
             columns=columns,
-            adds=[*files, *merged.adds],
-            removes=merged.removes if decision.action == "append" else "all",
-            quiet=merged.files,
+            adds=files,
+            removes="all",
             operation="WRITE" if base.entry is not None else "CREATE TABLE AS SELECT",
         )
-        self._remember(node, pin, [*files, *merged.adds])
+        self.remember(node, pin, files)
         return Made(
-            self._described(pin, node),
-            rows_in=_rows_in(decision) if decision.appended else self._all_rows_in(node),
+            self._described(pin, node, hidden=record),
+            rows_in=self._all_rows_in(node),
             rows_added=sum(file.rows for file in files),
-            rows_removed=0 if decision.action == "append" else old_rows,
+            rows_removed=base.rows,
+            parts=hidden,
         )
-
-    def _merged(self, node: Node, base: Pin) -> Compaction:
-        """Merge the small files that earlier appends to a model left."""
-        if not due(self.lake, base):
-            return NOTHING
-        with self._scratch(node.key) as scratch:
-            return compaction(scratch, self.lake, base) or NOTHING
 
     def _fold(self, node: Node, plan: FoldPlan) -> Made:
         """Fold into a snapshot the versions of its inputs that it does not know yet."""
         from crannog.engine.snapshots.fold import Fold
 
-        base = self._base(node)
-        columns = self._columns(node)
-        with self._scratch(node.key) as scratch:
+        base = self.base(node)
+        columns = self.columns(node)
+        with self.scratch(node.key) as scratch:
             fold = Fold(self.lake, self.compiled, node, scratch, base, columns)
-            written = fold.go(plan, self._pin, self._commit_time)
+            written = fold.go(plan, self.pin, self._commit_time)
         return self._stage_fold(node, plan, base, columns, written)
 
     def _stage_fold(
@@ -150,10 +182,10 @@ class Maker:
                 removes="all" if plan.anew else written.removes,
                 operation="MERGE" if base.entry is not None else "CREATE TABLE AS SELECT",
             )
-            self._remember(node, pin, written.adds)
+            self.remember(node, pin, written.adds)
 
         def again(time: datetime) -> Made:
-            with self._scratch(node.key) as scratch:
+            with self.scratch(node.key) as scratch:
                 later = restamped(scratch, self.lake, pin, written, time)
             return self._stage_fold(node, plan, base, columns, later)
 
@@ -183,7 +215,7 @@ class Maker:
 
         kept = kept_model(self.lake, pin)
         assert kept is not None
-        with self._scratch(node.key) as scratch:
+        with self.scratch(node.key) as scratch:
             found = verify_kept(kept, self.compiled.ground.commit, scratch)
         if found.complaint is not None:
             raise found.complaint
@@ -191,27 +223,27 @@ class Maker:
     def provide(self, scratch: Scratch, keys: Sequence[str]) -> None:
         """Make tables in a scratch as this build has them, and the tables below views."""
         for key in through_views(keys, self.compiled.view_inputs):
-            self._table(scratch, key, None)
+            self._table(scratch, key)
 
-    def _table(self, scratch: Scratch, key: str, files: Sequence[DataFile] | None) -> None:
+    def _table(self, scratch: Scratch, key: str) -> None:
         table = self.compiled.table(key)
         if self.compiled.is_view(key):
-            scratch.view(table, self._view_sql(scratch, key, nothing=files == ()))
+            scratch.view(table, self._view_sql(scratch, key))
         else:
-            scratch.view(table, self._select(self._pin(key), files))
+            scratch.view(table, self._select(self.pin(key), None))
 
     def _select(self, pin: Pin, files: Sequence[DataFile] | None) -> str:
         return select_files(self.lake, pin, files, duck=self._duck())
 
-    def _view_sql(self, scratch: Scratch, key: str, *, nothing: bool) -> str:
+    def _view_sql(self, scratch: Scratch, key: str) -> str:
         """Return a view's query, with tables in the place of its AT clauses."""
-        text = self._pin(key).text or ""
+        text = self.pin(key).text or ""
         travels = self._past.travel(scratch, text, lambda parts: TableName(*parts).key)
         names = names_of(self.compiled, self.compiled.view_inputs(key) or ())
         time = time_pieces(code_tokens(text), names)
-        make = self._traveller(scratch, nothing=nothing)
+        make = self._traveller(scratch, nothing=False)
         made = spliced(scratch, text, travels, make, time).text
-        return as_created(scratch, self._pin(key), made)
+        return as_created(scratch, self.pin(key), made)
 
     def _traveller(self, scratch: Scratch, *, nothing: bool) -> Callable[[TableName, Pin], None]:
         def make(place: TableName, pin: Pin) -> None:
@@ -221,7 +253,7 @@ class Maker:
 
     def _view(self, node: Node) -> Pin:
         last = self._last_pin(node)
-        columns = self._columns(node)
+        columns = self.columns(node)
         return Pin(
             id=last.id if last is not None else uuid.uuid4().hex,
             name=node.facts.name,
@@ -235,7 +267,7 @@ class Maker:
         text = view_text(self.compiled, node)
         with self._duck().scratch() as scratch:
             for key in node.inputs:
-                self._table(scratch, key, None)
+                self._table(scratch, key)
             travels = self._past.travel(scratch, text, lambda parts: TableName(*parts).key)
             make = self._traveller(scratch, nothing=True)
             given = scratch.describe(spliced(scratch, text, travels, make).text)
@@ -254,7 +286,7 @@ class Maker:
             return None
         return self.lake.pin(node.last.entry)
 
-    def _base(self, node: Node) -> Pin:
+    def base(self, node: Node) -> Pin:
         """Return what the new version goes on top of; for a new table, one without a version."""
         base = self._last_pin(node)
         if base is None:
@@ -263,41 +295,42 @@ class Maker:
             base = Pin(id=id, name=node.facts.name, kind=node.kind, location=location)
         return replace(base, comment=node.facts.description)
 
-    def _columns(self, node: Node) -> tuple[Column, ...]:
+    def columns(self, node: Node) -> tuple[Column, ...]:
+        """Return the columns that a model's next version has."""
         last = self._last_pin(node)
         columns = node.columns if node.columns is not None else last.columns if last else ()
         return commented(columns, node.facts)
 
     def _write(
-        self, node: Node, decision: Decision, base: Pin, columns: Sequence[Column]
+        self, scratch: Scratch, node: Node, base: Pin, columns: Sequence[Column], layout: Layout
     ) -> list[DataFile]:
+        """Run a model's own text and write its rows."""
         assert base.location is not None
-        with self._scratch(node.key) as scratch:
-            if node.kind == "seed":
-                return self._write_seed(scratch, node, base.location, columns)
-            appends = decision.action == "append"
-            for key in node.inputs:
-                files = tuple(decision.appended.get(key, ())) if appends else None
-                self._table(scratch, key, files)
-            model = self.compiled.outline.texts.model(node.facts.path)
-            make = self._traveller(scratch, nothing=appends)
-            read = names_of(self.compiled, node.uses)
-            text, place = prepared(scratch, self._past, model, node.names, make, read)
-            scratch.search(node.facts.table.schema, "main")
-            scratch.variables(self.compiled.values(node.facts))
-            return write_files(scratch, self.lake, text, base.location, columns, place=place)
+        for key in node.inputs:
+            self._table(scratch, key)
+        model = self.compiled.outline.texts.model(node.facts.path)
+        make = self._traveller(scratch, nothing=False)
+        read = names_of(self.compiled, node.uses)
+        text, place = prepared(scratch, self._past, model, node.names, make, read)
+        scratch.search(node.facts.table.schema, "main")
+        scratch.variables(self.compiled.values(node.facts))
+        return write_files(
+            scratch, self.lake, text, base.location, columns, place=place, layout=layout
+        )
 
     def _write_seed(
-        self, scratch: Scratch, node: Node, location: str, columns: Sequence[Column]
+        self, scratch: Scratch, node: Node, base: Pin, columns: Sequence[Column]
     ) -> list[DataFile]:
+        assert base.location is not None
         try:
             select = seed_query(scratch, node.facts, node.file.absolute)
-            return write_files(scratch, self.lake, select, location, columns)
+            return write_files(scratch, self.lake, select, base.location, columns)
         except QueryError as error:
             raise seed_error(node.facts, node.file.absolute, error) from None
 
     @contextmanager
-    def _scratch(self, key: str) -> Iterator[Scratch]:
+    def scratch(self, key: str) -> Iterator[Scratch]:
+        """Lend a scratch for the work on one model, whose progress is told."""
         with self._duck().scratch() as scratch:
             self.running[key] = scratch
             try:
@@ -305,10 +338,21 @@ class Maker:
             finally:
                 self.running.pop(key, None)
 
-    def _described(self, pin: Pin, node: Node, folded: Mapping[str, object] | None = None) -> Pin:
-        """Give a pin what the project's files say about it, and what it was made of."""
+    def _described(
+        self,
+        pin: Pin,
+        node: Node,
+        folded: Mapping[str, object] | None = None,
+        hidden: JsonObject | None = None,
+    ) -> Pin:
+        """Give a pin what the project's files say about it, and what it was made of.
+
+        Args:
+            hidden: what is kept of its hidden tables; None: what the last record does.
+        """
         facts = node.facts
         record = model_record(self.compiled, node)
+        record |= hidden if hidden is not None else self._hidden(pin)
         if node.kind == "snapshot":
             record["folded"] = folded if folded is not None else self._folded(pin)
         return replace(
@@ -325,6 +369,11 @@ class Maker:
             tags=facts.tags,
         )
 
+    def _hidden(self, pin: Pin) -> JsonObject:
+        """Return what the record of a model that stays as it is keeps of its hidden tables."""
+        record = self.lake.get_object("models", pin.model) if pin.model else {}
+        return {key: record[key] for key in ("parts", "parts_made") if key in record}
+
     def _folded(self, pin: Pin) -> object:
         """Return up to where a snapshot that stays as it is was folded."""
         return self.lake.get_object("models", pin.model).get("folded") if pin.model else None
@@ -333,22 +382,23 @@ class Maker:
         found = []
         for key in node.inputs:
             name = str(self.compiled.table(key))
-            pin = self._pin(key)
+            pin = self.pin(key)
             digest = self.lake.put_pin(pin)
             uuid = node.views.get(key, pin.uuid)
             found.append(InputPin(name, pin.id, pin.version, uuid, digest))
         return tuple(found)
 
     def _all_rows_in(self, node: Node) -> int:
-        return sum(self._pin(key).rows for key in node.inputs if key not in node.views)
+        return sum(self.pin(key).rows for key in node.inputs if key not in node.views)
 
-    def _remember(self, node: Node, pin: Pin, files: Sequence[DataFile]) -> None:
+    def remember(self, node: Node, pin: Pin, files: Sequence[DataFile]) -> None:
+        """Note what was written for a model, so that it can be taken away again."""
         assert pin.entry is not None
         assert pin.location is not None
         entry = staged_key(pin.location, pin.entry.version, pin.entry.uuid)
         keys = [f"{pin.location}/{file.path}" for file in files]
         with self._lock:
-            self._written[node.key] = [entry, *keys]
+            self._written.setdefault(node.key, []).extend([entry, *keys])
 
     def clean(self, published: Collection[str] = ()) -> None:
         """Take away the files of models that were surely not published."""
@@ -359,7 +409,3 @@ class Maker:
                 with suppress(Exception):
                     self.lake.store.delete(each)
         self._written.clear()
-
-
-def _rows_in(decision: Decision) -> int:
-    return sum(file.rows for files in decision.appended.values() for file in files)

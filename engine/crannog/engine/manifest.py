@@ -68,6 +68,7 @@ class Item:
         seconds: what the last run took.
         rows: how many there are.
         time: the values that it used of the build's time.
+        full_seconds: what the last run in full took.
     """
 
     facts: Facts
@@ -80,6 +81,7 @@ class Item:
     rows: int | None = None
     pinned: Mapping[str, str] = field(default_factory=dict)
     time: Mapping[str, str] = field(default_factory=dict)
+    full_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,7 @@ def _item_to_json(item: Item) -> JsonObject:
         "rows": item.rows,
         "pinned": dict(item.pinned),
         "time": dict(item.time),
+        "full_seconds": item.full_seconds,
     }
 
 
@@ -261,6 +264,7 @@ def _item_from_json(kept: JsonObject) -> Item:
         rows=cast("int | None", kept.get("rows")),
         pinned=cast("dict[str, str]", kept.get("pinned", {})),
         time=cast("dict[str, str]", kept.get("time", {})),
+        full_seconds=cast("float | None", kept.get("full_seconds")),
     )
 
 

@@ -64,7 +64,7 @@ def plan(
             newer = Newer() if settings.at is not None else look(ground, bench.duck)
             ground = overlaid(ground, newer)
             made = draft(
-                ground, bench, selection, full=full, forget=forget_history, prune=prune
+                ground, bench, selection, full=full, forget=forget_history, prune=prune, count=True
             ).plan
             return replace(made, warnings=(*newer.warnings, *made.warnings))
     except CrannogError as error:
@@ -82,8 +82,13 @@ def draft(
     full: bool = False,
     forget: bool = False,
     prune: bool = False,
+    count: bool = False,
 ) -> Draft:
-    """Plan, and keep what was found out on the way."""
+    """Plan, and keep what was found out on the way.
+
+    Args:
+        count: read what changed in the inputs, and count what of each model is affected.
+    """
     if forget and not full:
         raise UsageError(
             "forget_without_full", "--forget-history goes with --full", hint="give both"
@@ -117,7 +122,7 @@ def draft(
 
         refuse_to_forget(compiled.nodes, full=full)
     decider = Decider(compiled, bench, full=full)
-    decisions = decider.expected()
+    decisions = decider.expected(count=count)
     models = [_model_plan(compiled, key, decision) for key, decision in decisions.items()]
     models += _orphans(ground, selection, prune=prune)
     return Draft(ground, _plan(ground, models, (), warnings), found, compiled, decider, decisions)
@@ -202,8 +207,9 @@ def _model_plan(compiled: Compiled, key: str, decision: Decision) -> ModelPlan:
         because=because,
         reason=decision.reason.code.value if decision.reason is not None else None,
         strategy=decision.strategy,
-        key=node.facts.key,
+        key=decision.key or node.facts.key,
         inputs=decision.inputs,
+        affected_keys=decision.affected_keys,
         rows=_rows(node, decision),
         estimate=_estimate(compiled, node, decision),
         file=node.facts.path,
@@ -215,6 +221,8 @@ def _rows(node: Node, decision: Decision) -> int | None:
     """Return the rows that will be written: new input rows at most, or as many as there are now."""
     if node.kind == "view" or not decision.runs:
         return None
+    if decision.rows_added is not None:
+        return decision.rows_added
     if decision.action == "append":
         known = [change.rows_added for change in decision.inputs]
         return None if None in known else sum(filter(None, known))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crannog.catalog.state import Changes
+from crannog.engine.incremental.hidden import hidden_keys
 from crannog.engine.last import input_refs
 from crannog.engine.macro_files import built_macros, lost_macros
 from crannog.engine.manifest import (
@@ -105,19 +106,35 @@ class Publication:
             if each.fine and each.made is not None and key not in self.taken
         }
         self.published = {key for key in pins if self.outcomes[key].built}
+        noted = [self.outcomes[key].node.facts.name for key in pins if self._noted(key)]
         self.texts = [
             self.outcomes[key].node.facts.name
             for key in pins
             if self.outcomes[key].node.text_changed and key not in self.published
         ]
         dropped = [key for key in self.pruned if key in state.tables]
-        pins |= dict.fromkeys(dropped)
+        pins |= self._hidden(pins) | dict.fromkeys(dropped)
+        pins |= dict.fromkeys(
+            each for key in dropped for each in hidden_keys(state, TableName.parse(key))
+        )
         before = load_manifest(self.lake, state, self.ground.project)
         manifest = self._manifest(before or Manifest(), state, dropped)
-        if not (self.published or self.texts or dropped) and self._same_tests(before, manifest):
+        something = self.published or self.texts or dropped or noted
+        if not something and self._same_tests(before, manifest):
             return None
         projects = {self.ground.project: store_manifest(self.lake, manifest)}
-        return Changes(pins, projects, self._said or self._message(dropped), time=self._time(pins))
+        said = self._said or self._message(dropped, noted)
+        return Changes(pins, projects, said, time=self._time(pins))
+
+    def _noted(self, key: str) -> bool:
+        """Whether rows had to be read to see that nothing changes: the next build need not."""
+        each = self.outcomes[key]
+        return not each.built and bool(each.decision.moved)
+
+    def _hidden(self, keys: Iterable[str]) -> dict[str, Pin | None]:
+        """Return the pins of the hidden tables of what is published."""
+        made = (self.outcomes[key].made for key in keys)
+        return {key: pin for each in made if each is not None for key, pin in each.parts.items()}
 
     def _time(self, keys: Iterable[str]) -> datetime | None:
         """Return the time that rows of what is published name as the time of this commit."""
@@ -236,6 +253,7 @@ class Publication:
         if node.kind == "view":
             inputs = {need: self._seen(need, ref) for need, ref in inputs.items()}
         took = round(each.seconds, 3) if each.built else None
+        whole = took if each.in_full else None
         return Item(
             facts=node.facts,
             digest=digest,
@@ -247,6 +265,7 @@ class Publication:
             meaning=node.meaning,
             seconds=took if took is not None else old.seconds if old is not None else None,
             rows=pin.rows if pin is not None else old.rows if old is not None else None,
+            full_seconds=whole if whole is not None else old.full_seconds if old else None,
         )
 
     def _seen(self, key: str, ref: InputRef) -> InputRef:
@@ -293,12 +312,13 @@ class Publication:
             and not lost_macros(before.files, after.files)
         )
 
-    def _message(self, dropped: Sequence[str]) -> str:
+    def _message(self, dropped: Sequence[str], noted: Sequence[str]) -> str:
         built = [self.outcomes[k].node.facts.name for k in self.outcomes if k in self.published]
         gone = [str(TableName.parse(key)) for key in dropped]
         parts = [f"build {_listed(built)}"] if built else []
         parts += [f"drop {_listed(gone)}"] if gone else []
         parts += [f"note the text of {_listed(self.texts)}"] if self.texts and not parts else []
+        parts += [f"note that {_listed(noted)} is up to date"] if noted and not parts else []
         return "; ".join(parts) or "note the project's tests and macros"
 
 

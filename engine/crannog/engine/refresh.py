@@ -1,21 +1,22 @@
-"""Chooses how a model is brought up to date: nothing, append, or rebuild with a reason.
+"""Says what is known of a model before any row is read: nothing to do, rebuild, or refresh.
 
-A strategy looks at one case and either decides it or says why it can't. The first one that decides
-wins; if none does, the model is rebuilt for the last reason given.
+How a refresh is done, and whether it is worth it, is decided when its changes have been counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from crannog.engine.steps import InputChange
+from crannog.errors import CrannogError
 from crannog.sql.refresh.reasons import Reason, ReasonCode
 
 if TYPE_CHECKING:
     from crannog.catalog.delta_log import DataFile
     from crannog.catalog.pins import Pin
+    from crannog.engine.compile import Node
     from crannog.engine.snapshots.decide import FoldPlan
 
 
@@ -69,12 +70,7 @@ class Moved:
         return f"{versions} ({', '.join(counts) or 'no'} {rows})"
 
 
-_EXPECTED = {
-    "create": "will be built",
-    "rebuild": "will be rebuilt",
-    "append": "will grow",
-    "update": "will change",
-}
+_EXPECTED = {"create": "will be built", "rebuild": "will be rebuilt", "append": "will grow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +82,32 @@ class Case:
         unfit: why the last build can't be built upon, if it can't.
         moved: inputs that are not where they were.
         never: why this model may not be refreshed otherwise than in full, if it may not.
-        linear: says why the query is not linear; None if it is.
     """
 
     first: bool
     unfit: Reason | None
     moved: Sequence[Moved]
     never: Reason | None = None
-    linear: Callable[[], Reason | None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Say why a strategy was not taken."""
+
+    strategy: str
+    reason: Reason
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON object of `explain --json`."""
+        return {"strategy": self.strategy, "reason": self.reason.because}
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """Hold a statement of a refresh with what it is for."""
+
+    purpose: str
+    sql: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +115,15 @@ class Decision:
     """Say what to do with a model.
 
     Args:
-        appended: for an append, the new files of each input that grew, by key.
         fold: of a snapshot, what is to be folded into it.
+        moved: of a refresh, the inputs that are not where they were.
+        counted: whether what is affected has been counted; until then the action is what the query
+            alone lets expect.
+        key: columns by which rows are replaced.
+        rows_added: how many rows come, some of them in the place of others.
+        rejected: the other strategies.
+        sql: what a refresh runs.
+        estimate: numbers that the choice rests on, and what came of them.
     """
 
     action: str
@@ -110,13 +131,25 @@ class Decision:
     strategy: str
     reason: Reason | None = None
     inputs: tuple[InputChange, ...] = ()
-    appended: Mapping[str, tuple[DataFile, ...]] = field(default_factory=dict)
     fold: FoldPlan | None = None
+    moved: tuple[Moved, ...] = ()
+    counted: bool = True
+    key: tuple[str, ...] = ()
+    affected_keys: int | None = None
+    rows_added: int | None = None
+    rejected: tuple[Rejected, ...] = ()
+    sql: tuple[Ran, ...] = ()
+    estimate: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def runs(self) -> bool:
         """Whether data is written."""
-        return self.action in ("create", "rebuild", "append", "merge")
+        return self.action in WRITES
+
+    @property
+    def tentative(self) -> bool:
+        """Whether its inputs' changes are still to be looked at."""
+        return not self.counted
 
     @property
     def refreshes(self) -> bool:
@@ -124,91 +157,84 @@ class Decision:
         return self.runs and self.action not in ("create", "rebuild")
 
 
-class Strategy(Protocol):
-    """Decide a case whose last build still fits, or say why this strategy can't."""
-
-    def decide(self, case: Case) -> Decision | Reason:
-        """Return a decision, or the reason why not."""
+WRITES = frozenset({"create", "rebuild", "append", "merge", "replace", "staging"})
+REFRESH = "refresh"
 
 
-class Skip:
-    """Do nothing where no row of an input came or went."""
-
-    def decide(self, case: Case) -> Decision | Reason:
-        """Decide if every input that moved is still the same rows."""
-        if not case.moved:
-            return Decision("skip", "nothing changed", "skip")
-        if all(moved.still for moved in case.moved):
-            sentence = f"{_list(case.moved)}: no row changed"
-            return Decision("skip", sentence, "skip", inputs=_changes(case))
-        return Reason(ReasonCode.TOO_COMPLEX, _list(case.moved))
-
-
-class Append:
-    """Run the query over the new rows alone, where it is linear and inputs only grew."""
-
-    def decide(self, case: Case) -> Decision | Reason:
-        """Decide if the query is linear and no input lost a row."""
-        if case.never is not None:
-            return case.never
-        reason = case.linear()
-        if reason is not None:
-            return Reason(reason.code, f"{reason.detail or reason.sentence}; {_list(case.moved)}")
-        for moved in case.moved:
-            refusal = _refusal(moved)
-            if refusal is not None:
-                return refusal
-        appended = {moved.key: moved.added or () for moved in case.moved}
-        return Decision(
-            "append", _list(case.moved), "append", inputs=_changes(case), appended=appended
-        )
-
-
-def _refusal(moved: Moved) -> Reason | None:
-    """Say why the new rows of one input can't be appended."""
-    if moved.expected is not None:
-        known = moved.expected == "append"
-        return None if known else Reason(ReasonCode.INPUT_REPLACED, str(moved))
-    if moved.old is None or moved.added is None:
-        return Reason(ReasonCode.HISTORY_GONE, f"{moved}: the log does not tell what changed")
-    return Reason(ReasonCode.INPUT_REPLACED, str(moved)) if moved.removed else None
-
-
-STRATEGIES: tuple[Strategy, ...] = (Skip(), Append())
-
-
-def decide(case: Case, strategies: Sequence[Strategy] = STRATEGIES) -> Decision:
-    """Decide one case: the first strategy that can, else a rebuild with the last reason."""
+def decide(case: Case) -> Decision:
+    """Decide one case, as far as versions and files tell."""
     if case.first:
         return Decision("create", _FIRST.because, "rebuild", _FIRST)
     if case.unfit is not None:
-        return rebuild(case.unfit, _changes(case))
+        return rebuild(case.unfit, case.moved)
     for moved in case.moved:
         if moved.replaced:
             sentence = f"{moved.name} was dropped and made again"
-            return rebuild(Reason(ReasonCode.INPUT_REPLACED, sentence), _changes(case))
-    reason = Reason(ReasonCode.REQUESTED)
-    for strategy in strategies:
-        outcome = strategy.decide(case)
-        if isinstance(outcome, Decision):
-            return outcome
-        reason = outcome
-    return rebuild(reason, _changes(case))
+            return rebuild(Reason(ReasonCode.INPUT_REPLACED, sentence), case.moved)
+    if not case.moved:
+        return Decision("skip", "nothing changed", "skip")
+    if all(moved.still for moved in case.moved):
+        sentence = f"{listed(case.moved)}: no row changed"
+        return Decision("skip", sentence, "skip", inputs=changes(case.moved))
+    if case.never is not None:
+        return rebuild(case.never, case.moved)
+    return Decision(
+        REFRESH,
+        listed(case.moved),
+        REFRESH,
+        inputs=changes(case.moved),
+        moved=tuple(case.moved),
+        counted=False,
+    )
 
 
-def rebuild(reason: Reason, inputs: tuple[InputChange, ...] = ()) -> Decision:
+def rebuild(reason: Reason, moved: Sequence[Moved] = ()) -> Decision:
     """Decide for a rebuild."""
-    return Decision("rebuild", reason.because, "rebuild", reason, inputs)
+    return Decision("rebuild", reason.because, "rebuild", reason, changes(moved))
+
+
+def rebuilt(decision: Decision, reason: Reason, rejected: tuple[Rejected, ...] = ()) -> Decision:
+    """Decide for a rebuild of what could not be refreshed."""
+    said = f"{reason.detail or reason.sentence}; {listed(decision.moved)}"
+    why = Reason(reason.code, said)
+    return replace(
+        decision,
+        action="rebuild",
+        strategy="rebuild",
+        because=why.because,
+        reason=why,
+        counted=True,
+        rejected=rejected,
+    )
+
+
+def refuse_rebuild(node: Node, reason: Reason) -> None:
+    """Refuse to rebuild a model whose header says that it must be refreshed.
+
+    Raises:
+        CrannogError: `rebuild_refused`, with the reason, and what would avoid it.
+    """
+    if node.facts.refresh != "strict":
+        return
+    raise CrannogError(
+        "rebuild_refused",
+        f'{node.facts.name} has refresh = "strict", and can only be rebuilt: {reason.because}',
+        hint=reason.avoid or "crannog build --full rebuilds it all the same",
+        file=node.facts.path,
+        line=1,
+    )
 
 
 _FIRST = Reason(ReasonCode.FIRST_BUILD)
 
 
-def _changes(case: Case) -> tuple[InputChange, ...]:
-    return tuple(moved.change() for moved in case.moved)
+def changes(moved: Sequence[Moved]) -> tuple[InputChange, ...]:
+    """Return inputs' changes as a plan shows them."""
+    return tuple(each.change() for each in moved)
 
 
-def _list(moved: Sequence[Moved]) -> str:
+def listed(moved: Sequence[Moved]) -> str:
+    """Return inputs' changes as a sentence."""
     shown = [str(each) for each in moved[:3]]
     if len(moved) > 3:
         shown.append(f"{len(moved) - 3} more")

@@ -58,6 +58,17 @@ class Outcome:
         return self.made is not None and self.decision.runs
 
     @property
+    def in_full(self) -> bool:
+        """Whether all of its rows were made anew."""
+        return self.built and self.decision.action in ("create", "rebuild")
+
+    @property
+    def rebuild_seconds(self) -> float | None:
+        """What its last run in full took, before this one."""
+        item = self.node.last.item if self.node.last is not None else None
+        return item.full_seconds if item is not None else None
+
+    @property
     def fine(self) -> bool:
         """Whether what there is of it may be published and built upon."""
         return self.status in ("ok", "unchanged")
@@ -77,12 +88,16 @@ class Outcome:
             because=because,
             reason=decision.reason.code.value if decision.reason is not None else None,
             strategy=decision.strategy,
+            key=decision.key,
+            affected_keys=decision.affected_keys,
+            estimate=decision.estimate,
             inputs=decision.inputs,
             rows_in=made.rows_in if made is not None else None,
             rows_added=made.rows_added if made is not None else None,
             rows_removed=made.rows_removed if made is not None else None,
             rows=entry_rows,
             seconds=self.seconds,
+            rebuild_seconds=self.rebuild_seconds,
             tests=self.tests,
             error=self.error,
             file=self.node.facts.path,
@@ -198,7 +213,10 @@ class Run:
                 return self._tested_as_it_is(node, decision)
             if decision.runs:
                 self._listener(ModelStarted(node.facts.name, decision.action))
-            made = self._maker.make(node, decision)
+            if decision.tentative:
+                decision, made = self._maker.refresh(node, decision)
+            else:
+                made = self._maker.make(node, decision)
             self._maker.staged[node.key] = made.pin
             if self._verify and node.kind == "model" and decision.refreshes:
                 self._maker.verify(node, made.pin)
@@ -400,6 +418,9 @@ class Run:
                 total=self._total,
                 rows=result.rows,
                 rows_added=result.rows_added,
+                rows_in=result.rows_in,
+                rows_removed=result.rows_removed,
+                rebuild_seconds=result.rebuild_seconds if not outcome.in_full else None,
                 tests_passed=sum(test.ok for test in outcome.tests),
                 tests_failed=sum(not test.ok for test in outcome.tests),
                 detail=result.because if outcome.status == "blocked" else detail,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from crannog.errors import ConflictError, CrannogError, Interrupted, TestsFailed, UsageError
 
-TO_DO = frozenset({"create", "rebuild", "append", "merge", "delete"})
+TO_DO = frozenset(
+    {"create", "rebuild", "append", "merge", "replace", "staging", "rename", "delete"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class ModelPlan:
     """Say what a build would do with one model, and why.
 
     Args:
-        action: create, rebuild, append, merge, skip, orphan or delete.
+        action: create, rebuild, append, merge, replace, staging, skip, orphan, rename or delete.
         because: a sentence for a person; for a rebuild it starts with its reason code.
         strategy: the rule that was chosen.
         rows: rows that would be written, where that is known.
@@ -215,6 +217,8 @@ class ModelResult:
 
     Args:
         status: ok, unchanged, failed or blocked.
+        key: columns by which rows were replaced.
+        estimate: the numbers that the choice rested on, and what came of them.
         tests: what its tests found, those that ran.
     """
 
@@ -225,12 +229,16 @@ class ModelResult:
     because: str
     reason: str | None = None
     strategy: str | None = None
+    key: tuple[str, ...] = ()
+    affected_keys: int | None = None
+    estimate: Mapping[str, object] = field(default_factory=dict)
     inputs: tuple[InputChange, ...] = ()
     rows_in: int | None = None
     rows_added: int | None = None
     rows_removed: int | None = None
     rows: int | None = None
     seconds: float = 0.0
+    rebuild_seconds: float | None = None
     tests: tuple[TestResult, ...] = ()
     error: CrannogError | None = None
     file: str | None = None
@@ -246,12 +254,16 @@ class ModelResult:
             "because": self.because,
             "reason": self.reason,
             "strategy": self.strategy,
+            "key": list(self.key),
+            "affected_keys": self.affected_keys,
+            "estimate": dict(self.estimate),
             "inputs": [change.to_dict() for change in self.inputs],
             "rows_in": self.rows_in,
             "rows_added": self.rows_added,
             "rows_removed": self.rows_removed,
             "rows": self.rows,
             "seconds": round(self.seconds, 3),
+            "rebuild_seconds": self.rebuild_seconds,
             "tests": {"passed": passed, "failed": len(self.tests) - passed},
             "error": self.error.document() if self.error else None,
             "file": self.file,

@@ -27,6 +27,8 @@ from crannog.engine.events import (
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+_REFRESHES = frozenset({"append", "merge", "replace", "staging"})
+
 
 @contextmanager
 def progress(output: Output, *, lines: bool = True) -> Iterator[Listener]:
@@ -52,18 +54,35 @@ def finished_line(event: ModelFinished, output: Output) -> str:
     style = output.err
     marks = {"ok": style.green, "failed": style.red, "blocked": style.yellow}
     mark = marks.get(event.status, style.dim)
-    rows = event.rows_added if event.action == "append" else event.rows
     tests = event.tests_passed + event.tests_failed
     parts = [
         f"[{event.done}/{event.total}]",
         event.name,
         mark(event.status if event.status in ("failed", "blocked") else event.action),
-        "" if rows is None or event.status != "ok" else rows_text(rows),
-        f"{event.seconds:.1f} s" if event.status in ("ok", "failed") else "",
+        _rows_said(event) if event.status == "ok" else "",
+        _time_said(event) if event.status in ("ok", "failed") else "",
         f"tests {event.tests_passed}/{tests}" if tests else "",
         style.dim(event.detail.splitlines()[0]) if event.detail else "",
     ]
     return "  ".join(part for part in parts if part)
+
+
+def _rows_said(event: ModelFinished) -> str:
+    """Say how many rows came in, and how many came and went."""
+    if event.rows is None:
+        return ""
+    if event.action not in _REFRESHES or event.rows_added is None:
+        return rows_text(event.rows)
+    came = "" if event.rows_in is None else f"{rows_text(event.rows_in)} in, "
+    went = f" -{event.rows_removed:,}" if event.rows_removed else ""
+    return f"{came}+{event.rows_added:,}{went} of {rows_text(event.rows)}"
+
+
+def _time_said(event: ModelFinished) -> str:
+    taken = f"{event.seconds:.1f} s"
+    if event.action not in _REFRESHES or event.rebuild_seconds is None:
+        return taken
+    return f"{taken} (the last rebuild: {event.rebuild_seconds:.1f} s)"
 
 
 def file_line(event: FileFinished, output: Output) -> str:

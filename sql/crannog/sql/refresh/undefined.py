@@ -91,7 +91,9 @@ class _Search:
         for window in value.find_all(exp.Window):
             call = _call(window.this)
             name = function_name(call)
-            partition = [each.sql(dialect="duckdb") for each in window.args.get("partition_by") or ()]
+            partition = [
+                each.sql(dialect="duckdb") for each in window.args.get("partition_by") or ()
+            ]
             clause = window.args.get("order")
             order = clause.expressions if clause is not None else ()
             positions = name in _BY_POSITION or _counts_rows(window)
