@@ -141,6 +141,16 @@ def _bag(tables, select: str, names, where: str) -> Counter:
         f"SELECT {listed} FROM ({select}) WHERE {where}")))  # fmt: skip
 
 
+@pytest.mark.parametrize("said", [{}, {"numRecords": 1}, {"numRecords": 1, "nullCount": {"b": 0}}])
+def test_a_file_stays_where_its_statistics_do_not_say_enough(tables, said) -> None:
+    pin = tables.write("SELECT NULL::INTEGER AS a, 1 AS b")
+    [file] = tables.lake.files(pin)
+    file = replace(file, stats=said)
+    for wanted in (Range(None, None, True), Range("1", "2", True), Range("1", "2", False)):
+        assert admitted(tables.scratch, [file], pin.columns, {"A": wanted}) == (file,)
+    assert admitted(tables.scratch, [file], pin.columns, {"a": Range(None, None, False)}) == ()
+
+
 def test_only_the_columns_that_are_asked_for_are_read(tables) -> None:
     pin = tables.write("SELECT 1 AS a, 2 AS b, 3 AS c")
     place = Place("@t0", "main.t", (("a", "INTEGER"), ("b", "INTEGER"), ("c", "INTEGER")))
