@@ -167,6 +167,20 @@ def test_what_no_rebuild_gives_again_is_said_and_is_no_error(shop, crannog):
     assert found["main.file"]["status"] == found["main.kept"]["status"] == "not_verified"
 
 
+def test_ties_that_nothing_settles_are_no_alarm_and_times_are_those_of_the_build(shop):
+    (shop / "models" / "tied.sql").write_text(
+        "SELECT c, id, row_number() OVER (ORDER BY c) AS n FROM raw.orders"
+    )
+    (shop / "models" / "timed.sql").write_text("SELECT id, now() AS at FROM raw.orders")
+    with opened(shop) as lake:
+        lake.build()
+    assert statuses(shop, "timed", "tied") == {"main.timed": "equal", "main.tied": "equal"}
+    spoil(shop, "main.tied", "SELECT 'c' || range % 4 AS c, range AS id, range AS n FROM range(20)")
+    assert statuses(shop, "tied") == {"main.tied": "not_deterministic"}
+    spoil(shop, "main.timed", "SELECT range AS id, now() AS at FROM range(20)")
+    assert statuses(shop, "timed") == {"main.timed": "different"}
+
+
 def test_a_sample_takes_keys_with_all_their_rows(shop, crannog):
     spoil(shop, "marts.totals", "SELECT 'c' || range AS c, 0.5 AS total, 0.5 AS mean FROM range(4)")
     found = Counter[int]()

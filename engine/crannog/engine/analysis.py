@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from crannog.names import quote
 from crannog.sql.refresh.parts import Linear, Part, plan_parts
 from crannog.sql.refresh.program import Make, Match, SemiJoin, Step, versioned
-from crannog.sql.refresh.reasons import Reason, Unsupported
+from crannog.sql.refresh.reasons import Reason, ReasonCode, Unsupported
 
 if TYPE_CHECKING:
     from crannog.engine.compile import Compiled, Node
     from crannog.engine.duck import Duck
+    from crannog.engine.ground import Ground
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,14 @@ class Analysis:
         found = {"merge": top.merge, "replace": top.replaces}.get(strategy, top.linear)
         return found if isinstance(found, Reason) else None
 
+    @property
+    def undefined(self) -> Reason | None:
+        """Why two rebuilds of equal inputs may differ, where an order of rows is not settled."""
+        reason = self.reason if self.top is None else self.top.linear
+        if isinstance(reason, Reason) and reason.code is ReasonCode.ORDER_UNDEFINED:
+            return reason
+        return None
+
     def key(self) -> tuple[int, ...]:
         """Return the numbers of the output's columns by which rows can be replaced."""
         top = self.top if len(self.parts) == 1 else None
@@ -61,6 +70,19 @@ def analyse(compiled: Compiled, node: Node, duck: Callable[[], Duck]) -> Analysi
             return Analysis(plan_parts(query, bind))
     except Unsupported as refused:
         return Analysis(reason=refused.reason)
+
+
+def analyse_ground(ground: Ground, duck: Duck) -> Analysis | None:
+    """Do the same for the one model that stands on a ground; None where it does not bind there."""
+    from crannog.engine.compile import Compiled
+    from crannog.engine.outline import outline
+
+    found = outline(ground)
+    if found.errors:
+        return None
+    [key] = found.facts
+    compiled = Compiled(found, {key}, lambda: duck)
+    return None if compiled.errors else analyse(compiled, compiled.nodes[key], lambda: duck)
 
 
 def statements(part: Part, strategy: str, changed: Collection[str]) -> list[str]:

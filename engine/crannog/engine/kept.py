@@ -17,7 +17,7 @@ from crannog.engine.inputs import Past, spliced
 from crannog.engine.macro_files import macros_of
 from crannog.engine.read import select_files
 from crannog.engine.view_columns import as_created
-from crannog.names import TableName
+from crannog.names import TableName, quote
 from crannog.sql.build_time import unpinned
 from crannog.sql.model import Model, parse_model, with_macros
 from crannog.sql.tokens import code_tokens
@@ -97,15 +97,23 @@ class Kept:
         parsed = parse_model(self.facts.path, text, TableName.parse(self.pin.name))
         return with_macros(parsed, macros_of(self.record))
 
-    def rebuilt(self, scratch: Scratch, past: Past) -> tuple[str, Place]:
+    def rebuilt(self, scratch: Scratch, past: Past, *, shuffled: bool = False) -> tuple[str, Place]:
         """Provide all that it read as it was then, and return the query as DuckDB runs it.
 
         Args:
             past: the history in which its AT clauses are looked up.
+            shuffled: with the rows of each table in another order.
         """
 
         def make(place: TableName, pin: Pin) -> None:
-            scratch.view(place, select_files(self.lake, pin, duck=scratch.duck))
+            select = select_files(self.lake, pin, duck=scratch.duck)
+            if not shuffled:
+                scratch.view(place, select)
+                return
+            scratch.empty_table(place, pin.columns)
+            into = f"{quote(scratch.name)}.{place.sql}"
+            listed = ", ".join(quote(column.name) for column in pin.columns) or "1"
+            scratch.execute(f"INSERT INTO {into} FROM ({select}) ORDER BY hash({listed}), random()")
 
         for each in self.pin.inputs:
             pin = self.lake.pin(each.digest)

@@ -6,18 +6,21 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
+from crannog.engine.analysis import Analysis, analyse_ground
 from crannog.engine.bags import compare
 from crannog.engine.casts import cast_query
 from crannog.engine.events import Event, Listener, ModelFinished, ModelStarted, RunStarted
 from crannog.engine.inputs import Past
 from crannog.engine.kept import Kept, kept_model
+from crannog.engine.materialized.ground import recorded_ground
 from crannog.engine.read import select_files
 from crannog.engine.steps import Selection
 from crannog.engine.verified import Verified
 from crannog.errors import CrannogError, Interrupted, UsageError
-from crannog.names import quote
+from crannog.names import TableName, quote
 from crannog.sql.refresh.reasons import Reason, ReasonCode
 from crannog.types import Column
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 _LISTED = ("model", "snapshot")
 _FLOATS = ("DOUBLE", "FLOAT")
 _HASHES = 1 << 64
+_FIRST = TableName("@verify", "first")
 _AGGREGATES = "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE function_type = "
 
 
@@ -163,21 +167,24 @@ class _Verification:
             )
             status = "not_verified" if deterministic else "not_deterministic"
             return replace(said, status=status, because=refused.because)
+        wanted = self._wanted(self.scratch)
         inexact = self._inexact()
-        wanted = self._wanted()
         found = self._found()
-        rows, key, share = self.kept.pin.rows, self._key(inexact), None
-        if self.options.sample is not None and key:
+        rows, key, where, share = self.kept.pin.rows, self._key(inexact), "", None
+        if key:
             share = self._share(found, key)
             where = self._where(key, share)
-            wanted, found = (f"SELECT * FROM ({each}\n) {where}" for each in (wanted, found))
+            wanted, found = (f"FROM ({each}\n) {where}" for each in (wanted, found))
             rows = cast(int, self.scratch.fetchall(f"SELECT count(*) FROM ({found})")[0][0])
         difference = compare(
             self.scratch, wanted, found, self.columns, inexact, limit=self.options.rows
         )
+        undefined = None if difference.equal else self._undefined(wanted, where, inexact)
+        status = "equal" if difference.equal else "different"
         return replace(
             said,
-            status="equal" if difference.equal else "different",
+            status=status if undefined is None else "not_deterministic",
+            because=undefined.because if undefined is not None else None,
             rows=rows,
             missing=difference.missing,
             extra=difference.extra,
@@ -203,10 +210,10 @@ class _Verification:
             return Reason(ReasonCode.UNVERSIONED_INPUT, f"it reads the file '{read.files[0].name}'")
         return None
 
-    def _wanted(self) -> str:
+    def _wanted(self, scratch: Scratch, *, shuffled: bool = False) -> str:
         """Return the rows that a rebuild gives, as they are stored."""
-        text, place = self.kept.rebuilt(self.scratch, self.past)
-        sources = [kind for _, kind in self.scratch.describe(text, place=place)]
+        text, place = self.kept.rebuilt(scratch, self.past, shuffled=shuffled)
+        sources = [kind for _, kind in scratch.describe(text, place=place)]
         return cast_query(text, sources, self.columns).sql
 
     def _found(self) -> str:
@@ -217,8 +224,39 @@ class _Verification:
 
     def _inexact(self) -> frozenset[int]:
         """Return the numbers of the columns in which two rebuilds may differ a little."""
-        floats = {at for at, each in enumerate(self.columns) if each.stored in _FLOATS}
-        return frozenset(floats if floats and self._aggregates() else ())
+        if not self._aggregates():
+            return frozenset()
+        found = self._analysis
+        if found is not None and found.top is not None:
+            return found.top.inexact
+        return frozenset(at for at, each in enumerate(self.columns) if each.stored in _FLOATS)
+
+    @cached_property
+    def _analysis(self) -> Analysis | None:
+        """What the rules say of the model as it was; None where they can't be asked."""
+        if self.past.commit is None:
+            return None
+        ground = recorded_ground(self.kept.lake, self.kept.pin, self.past.commit)
+        try:
+            return analyse_ground(ground, self.scratch.duck)
+        except Interrupted:
+            raise
+        except CrannogError:
+            return None
+
+    def _undefined(self, wanted: str, where: str, inexact: frozenset[int]) -> Reason | None:
+        """Say why two rebuilds differ, if they do where input rows come in another order."""
+        if self._analysis is not None and self._analysis.undefined is not None:
+            return self._analysis.undefined
+        scratch = self.scratch
+        first = f"{quote(scratch.name)}.{_FIRST.sql}"
+        scratch.execute(f"CREATE SCHEMA {quote(scratch.name)}.{quote(_FIRST.schema)}")
+        scratch.execute(f"CREATE TABLE {first} AS {wanted}")
+        with scratch.duck.scratch() as other:
+            second = f"FROM ({self._wanted(other, shuffled=True)}\n) {where}"
+            difference = compare(other, second, f"FROM {first}", self.columns, inexact, limit=0)
+        detail = "a rebuild gives other rows where its input rows come in another order"
+        return None if difference.equal else Reason(ReasonCode.ORDER_UNDEFINED, detail)
 
     def _aggregates(self) -> bool:
         from crannog.sql.tokens import code_tokens
@@ -230,6 +268,10 @@ class _Verification:
 
     def _key(self, inexact: frozenset[int]) -> tuple[int, ...]:
         """Return the numbers of the columns by which rows belong together."""
+        if self.options.sample is None:
+            return ()
+        if self._analysis is not None and (derived := self._analysis.key()):
+            return derived if not inexact & set(derived) else ()
         places = {column.name.lower(): at for at, column in enumerate(self.columns)}
         key = tuple(places[name.lower()] for name in self.kept.pin.key if name.lower() in places)
         return () if inexact & set(key) else key

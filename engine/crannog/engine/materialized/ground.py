@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
+from crannog.catalog.state import Entry
 from crannog.engine.facts import SourceFile
 from crannog.engine.ground import Ground
 from crannog.engine.kept import kept_model
@@ -82,6 +83,25 @@ def ground_of(
         files=files,
         variables={**text.variables, **(variables or {})},
     )
+
+
+def recorded_ground(lake: Lake, pin: Pin, commit: Commit) -> Ground:
+    """Return a ground on which a version of a model has the inputs that it records.
+
+    Args:
+        commit: where other tables are that its text names, as in AT clauses.
+    """
+    state = lake.state(commit)
+    tables = {key: entry for key, entry in state.tables.items() if entry.id != pin.id}
+    for each in pin.inputs:
+        read = lake.pin(each.digest)
+        table = TableName.parse(each.name)
+        tables[table.key] = Entry(
+            each.name, read.id, read.kind, read.version, read.uuid, each.digest, commit.id,
+            read.location,
+        )  # fmt: skip
+    ground = ground_of(kept_text(lake, pin), lake, commit, "main")
+    return replace(ground, state=replace(state, tables=tables), manifest=Manifest())
 
 
 def standing(text: Text, lake: Lake, branch: str) -> Callable[[], Ground]:
