@@ -29,11 +29,7 @@ def admitted(
 ) -> tuple[DataFile, ...]:
     """Return the files that may hold a row which lies in all ranges."""
     known = {column.name.lower(): column for column in columns}
-    tests = [
-        (known[name.lower()], each)
-        for name, each in ranges.items()
-        if name.lower() in known and (each.low is not None or not each.nulls)
-    ]
+    tests = [(known[name.lower()], each) for name, each in ranges.items() if name.lower() in known]
     kept = [f for f in files if all(_may_hold(f, column, each) for column, each in tests)]
     compared = [
         (column, each)
