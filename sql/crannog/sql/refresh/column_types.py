@@ -62,7 +62,7 @@ class Types:
         if isinstance(bare, _TEXT):
             return "VARCHAR" if self.of(bare.this) == "VARCHAR" else None
         if isinstance(bare, exp.Coalesce):
-            return self._one([bare.this, *bare.expressions])
+            return _widest({self.of(each) for each in (bare.this, *bare.expressions)})
         if isinstance(bare, _OF_ARGUMENT) and not bare.expressions:
             return self.of(bare.this)
         if isinstance(bare, exp.Literal) and bare.is_string:

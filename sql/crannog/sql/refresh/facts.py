@@ -21,15 +21,16 @@ from crannog.sql.refresh.relation import (
 from crannog.sql.refresh.rewrite import expressions, nodes
 
 
-def measured(root: Spot) -> frozenset[Spot]:
-    """Return the tables whose rows aggregates sum up or count; all, where nothing does."""
-    found: set[Spot] = set()
+def measured(root: Spot) -> tuple[frozenset[Spot], ...]:
+    """Return the tables whose rows aggregates sum up, those that they read for it, and all."""
+    summed: set[Spot] = set()
+    grouped: set[Spot] = set()
     for spot in root.all():
         if isinstance(spot.node, Aggregate):
+            grouped |= _behind(spot, set())
             for value in spot.node.values:
-                found |= _behind(spot.below[0], used(value))
-    everything = {spot for spot in root.all() if isinstance(spot.node, Scan)}
-    return frozenset(found or everything)
+                summed |= _behind(spot.below[0], used(value))
+    return frozenset(summed), frozenset(grouped), frozenset(_behind(root, set()))
 
 
 def _behind(spot: Spot, names: set[str]) -> set[Spot]:

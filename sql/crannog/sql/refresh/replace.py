@@ -108,16 +108,18 @@ def _choices(
     Columns that lead to the same tables make one key, and with them those that lead to more.
     """
     root = Spot(low)
-    facts = measured(root)
     reached: dict[int, frozenset[Spot]] = {}
     for at in range(len(query.columns)):
         condition = Key((at,), query, low, locality).condition()
         pairs = locality.pushed(root, condition)
         reached[at] = frozenset(spot for spot, asked in pairs if asked is not None)
+    # A column that only leads to a table beside what is summed up makes no key finer.
+    levels = measured(root)
+    facts = next((each for each in levels if any(each & s for s in reached.values())), levels[-1])
     useful = {at: spots for at, spots in reached.items() if spots & facts}
-    useful = useful or {at: spots for at, spots in reached.items() if spots}
     found: dict[tuple[int, ...], tuple[int, ...]] = {}
-    for wanted in dict.fromkeys(useful.values()):
+    # An empty set of tables: what no column reaches alone, all of them may reach together.
+    for wanted in dict.fromkeys([*useful.values(), frozenset[Spot]()]):
         columns = [at for at, spots in useful.items() if wanted <= spots]
         columns.sort(key=lambda at: (-len(useful[at]), _clumsy(query.columns[at][1]), at))
         positions = tuple(sorted(columns[:_WIDEST]))
