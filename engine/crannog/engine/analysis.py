@@ -1,15 +1,16 @@
-"""The parts in which a compiled model can be kept up to date, by its text and its inputs' types."""
+"""What the rules of refresh say of a model as a whole, and the SQL of a rule for people to read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crannog.engine.incremental.prepared import Prepared, prepare
 from crannog.names import quote
-from crannog.sql.refresh.parts import Linear, Part, plan_parts
+from crannog.sql.refresh.parts import Linear, Part
 from crannog.sql.refresh.program import Make, Match, SemiJoin, Step, versioned
-from crannog.sql.refresh.reasons import Reason, ReasonCode, Unsupported
+from crannog.sql.refresh.reasons import Reason, ReasonCode
 
 if TYPE_CHECKING:
     from crannog.engine.compile import Compiled, Node
@@ -38,7 +39,10 @@ class Analysis:
             return None if len(self.parts) > 1 else top.reason
         if len(self.parts) > 1 and strategy == "merge":
             merged = [part.merge for part in self.parts[:-1]]
-            return next((each for each in merged if isinstance(each, Reason)), None)
+            return next((each for each in merged if isinstance(each, Reason)), top.reason)
+        if len(self.parts) > 1:
+            names = ", ".join(part.name for part in self.parts[:-1])
+            return Reason(ReasonCode.TOO_COMPLEX, f"it is kept in parts ({names})")
         found = {"merge": top.merge, "replace": top.replaces}.get(strategy, top.linear)
         return found if isinstance(found, Reason) else None
 
@@ -58,18 +62,10 @@ class Analysis:
         return top.replaces[0].positions
 
 
-def analyse(compiled: Compiled, node: Node, duck: Callable[[], Duck]) -> Analysis:
+def analyse(compiled: Compiled, node: Node) -> Analysis:
     """Find out in which parts a model can be kept; nothing is read but types."""
-    from crannog.engine.incremental.expand import binder, expand
-
-    try:
-        with duck().scratch() as scratch:
-            query = expand(compiled, node, scratch).query
-        with duck().scratch() as scratch:
-            bind = binder(scratch, compiled.values(node.facts))
-            return Analysis(plan_parts(query, bind))
-    except Unsupported as refused:
-        return Analysis(reason=refused.reason)
+    found = prepare(compiled, node)
+    return Analysis(found.parts) if isinstance(found, Prepared) else Analysis(reason=found)
 
 
 def analyse_ground(ground: Ground, duck: Duck) -> Analysis | None:
@@ -82,11 +78,11 @@ def analyse_ground(ground: Ground, duck: Duck) -> Analysis | None:
         return None
     [key] = found.facts
     compiled = Compiled(found, {key}, lambda: duck)
-    return None if compiled.errors else analyse(compiled, compiled.nodes[key], lambda: duck)
+    return None if compiled.errors else analyse(compiled, compiled.nodes[key])
 
 
 def statements(part: Part, strategy: str, changed: Collection[str]) -> list[str]:
-    """Return the SQL that a refresh of a part runs, for people to read.
+    """Return the SQL that a refresh of a part runs where its inputs are not there to be counted.
 
     Args:
         changed: the places whose rows have changed.
@@ -99,7 +95,7 @@ def statements(part: Part, strategy: str, changed: Collection[str]) -> list[str]
         return [step_sql(step) for step in part.merge.delta(changed)]
     if strategy in ("append", "signed") and isinstance(part.linear, Linear):
         return [
-            f"-- {quote(place)}: the rows that came or went; others as they are\n{part.query.text}"
+            f"-- {place}: the rows that came or went; others as they are\n{part.query.text}"
             for branch in part.linear.branches
             for place in branch
             if place in changed

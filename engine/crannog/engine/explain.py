@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from crannog.engine.analysis import Analysis, analyse, statements
@@ -13,7 +13,6 @@ from crannog.engine.materialized.ground import ground_of, kept_text
 from crannog.engine.steps import Selection
 from crannog.errors import CrannogError, UsageError
 from crannog.names import TableName, closest_table
-from crannog.sql.refresh.reasons import Reason
 
 if TYPE_CHECKING:
     from crannog.catalog.commit import Commit
@@ -116,15 +115,8 @@ def _explained(found: Outline, key: str, bench: Bench) -> Explanation:
     for error in compiled.errors:
         raise error
     node = compiled.nodes[key]
-    decision = Decider(compiled, bench).decide(node, {})
-    analysis = analyse(compiled, node, bench.duck) if node.kind == "model" else Analysis()
-    return _explanation(compiled, node, decision, analysis)
-
-
-def _explanation(
-    compiled: Compiled, node: Node, decision: Decision, analysis: Analysis
-) -> Explanation:
-    changed = _changed(decision, analysis)
+    decision = Decider(compiled, bench).expected(count=True)[key]
+    analysis = analyse(compiled, node) if node.kind == "model" else Analysis()
     rebuilds = decision.action in ("create", "rebuild")
     return Explanation(
         name=node.facts.name,
@@ -135,22 +127,19 @@ def _explanation(
         key=_key_names(node, decision, analysis),
         reason=decision.reason.code.value if decision.reason is not None else None,
         avoid=decision.reason.avoid if decision.reason is not None and rebuilds else None,
+        affected_keys=decision.affected_keys,
         inputs=decision.inputs,
         rejected=tuple(_rejected(node, decision, analysis)),
         parts=tuple((part.name, part.query.text) for part in analysis.parts[:-1]),
-        sql=tuple(_sql(compiled, node, decision, analysis, changed)),
+        sql=tuple(_sql(compiled, node, decision, analysis)),
         file=node.facts.path,
     )
 
 
-def _changed(decision: Decision, analysis: Analysis) -> set[str]:
-    """Return the places whose rows have changed; where nobody knows, all that may change."""
-    moved = {TableName.parse(change.name).key for change in decision.inputs}
-    places = analysis.top.query.places if analysis.top is not None else ()
-    return {p.name for p in places if not p.pinned and (not moved or p.table in moved)}
-
-
 def _key_names(node: Node, decision: Decision, analysis: Analysis) -> tuple[str, ...]:
+    """Return the key that is used, or could be."""
+    if decision.key:
+        return decision.key
     if decision.strategy == "fold":
         return node.facts.key
     top = analysis.top
@@ -158,24 +147,21 @@ def _key_names(node: Node, decision: Decision, analysis: Analysis) -> tuple[str,
 
 
 def _rejected(node: Node, decision: Decision, analysis: Analysis) -> Iterator[Rejected]:
-    """Say of each other strategy why it is not the one; they are tried in this order."""
+    """Say of each other strategy why it is not the one; those that write less come first."""
     if node.kind != "model" or decision.strategy == "skip":
         return
+    told = {each.strategy: each.reason.because for each in decision.rejected}
     known = decision.strategy in _STRATEGIES
     chosen = _STRATEGIES.index(decision.strategy) if known else len(_STRATEGIES)
-    unfit = decision.reason if decision.strategy == "rebuild" else None
     for at, strategy in enumerate(_STRATEGIES):
         if at == chosen:
             continue
-        if strategy == "rebuild":
-            yield Rejected(strategy, f"not needed: {decision.strategy} gives the same rows")
-        elif strategy == "skip":
+        if strategy == "skip":
             yield Rejected(strategy, _moved(decision))
-        else:
-            refused = analysis.refusal(strategy)
-            later = f"not needed: {decision.strategy} goes first" if at > chosen else None
-            said = refused.because if refused is not None else later or _why(unfit)
-            yield Rejected(strategy, said)
+            continue
+        refused = None if strategy == "rebuild" else analysis.refusal(strategy)
+        said = told.get(strategy) or (refused.because if refused is not None else None)
+        yield Rejected(strategy, said or _why(decision))
 
 
 def _moved(decision: Decision) -> str:
@@ -184,20 +170,42 @@ def _moved(decision: Decision) -> str:
     return decision.because
 
 
-def _why(unfit: Reason | None) -> str:
-    return unfit.because if unfit is not None else "it would give the same rows, and costs more"
+def _why(decision: Decision) -> str:
+    """Say why a strategy is not taken that would give the same rows."""
+    if decision.strategy == "rebuild":
+        return decision.because
+    return f"it gives the same rows; {decision.strategy} was taken to cost less"
 
 
-def _sql(
-    compiled: Compiled, node: Node, decision: Decision, analysis: Analysis, changed: set[str]
-) -> Iterator[str]:
+def _sql(compiled: Compiled, node: Node, decision: Decision, analysis: Analysis) -> Iterator[str]:
     """Yield what would run; what stands for a table is told first."""
     if node.kind == "seed" or decision.strategy == "skip":
         return
     if node.kind != "model" or not analysis.parts or decision.strategy == "rebuild":
         yield compiled.outline.texts.model(node.facts.path).sql.strip()
         return
-    for part in analysis.parts:
-        places = "".join(f"-- {place.name} is {place.table}\n" for place in part.query.places)
-        for at, statement in enumerate(statements(part, decision.strategy, changed)):
-            yield places + statement if at == 0 else statement
+    if decision.sql:
+        yield from _numbered(analysis, [f"-- {e.purpose}\n{e.sql.strip()}" for e in decision.sql])
+        return
+    changed = _changed(decision, analysis)
+    listed = [
+        each for part in analysis.parts for each in statements(part, decision.strategy, changed)
+    ]
+    yield from _numbered(analysis, listed)
+
+
+def _numbered(analysis: Analysis, listed: Sequence[str]) -> Iterator[str]:
+    """Say before the first statement which table stands at which place."""
+    places = {p.name: p.table for part in analysis.parts for p in part.query.places}
+    said = "".join(
+        f"-- {name} is {table}\n" for name, table in places.items() if not table.startswith("@")
+    )
+    for at, statement in enumerate(listed):
+        yield said + statement if at == 0 else statement
+
+
+def _changed(decision: Decision, analysis: Analysis) -> set[str]:
+    """Return the places whose rows have changed; where nobody knows, all that may change."""
+    moved = {TableName.parse(change.name).key for change in decision.inputs}
+    places = analysis.top.query.places if analysis.top is not None else ()
+    return {p.name for p in places if not p.pinned and (not moved or p.table in moved)}

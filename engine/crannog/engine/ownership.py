@@ -32,6 +32,11 @@ def is_materialized(pin: Pin) -> bool:
     return pin.kind == "model" and pin.project == SQL
 
 
+def is_hidden_part(pin: Pin) -> bool:
+    """Whether it is a hidden table of a materialized view."""
+    return pin.kind == "stage" and pin.project == SQL
+
+
 def refuse_made(pin: Pin, *, instead: str) -> None:
     """Refuse to write, drop or rename what a model or a seed of a project makes.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crannog.engine.edit import Edit, named_by, no_rest, pointed
+from crannog.engine.incremental.hidden import hidden_keys
 from crannog.engine.lookup import unknown_table
-from crannog.engine.ownership import is_materialized, kind_of, refuse_made
+from crannog.engine.ownership import is_hidden_part, is_materialized, kind_of, refuse_made
 from crannog.engine.schemas import schemas_of, tables_in
 from crannog.errors import QueryError, UsageError
 from crannog.names import did_you_mean
@@ -45,6 +46,8 @@ def _dropped(run: Run, at: Reading, kind: str) -> Edit:
         if entry is not None:
             _check(run, at, each, entry, kind)
             read[name.key] = entry.digest
+            hidden = hidden_keys(at.state, name) if kind == "materialized view" else ()
+            read |= {key: at.state.tables[key].digest for key in hidden}
     return Edit(run.statement.word.upper(), tables=dict.fromkeys(read), read=read)
 
 
@@ -99,7 +102,7 @@ def drop_schema(run: Run, at: Reading) -> Edit:
 
 def _check_cascade(at: Reading, entry: Entry) -> None:
     pin = at.lake.pin(entry)
-    if is_materialized(pin):
+    if is_materialized(pin) or is_hidden_part(pin):
         return
     refuse_made(pin, instead=_BY_BUILD)
     if pin.kind == "adopted":
