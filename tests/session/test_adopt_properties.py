@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -17,7 +20,9 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crannog.engine import Result, connect
+from crannog.catalog import Pin
+from crannog.engine import Result, Session, connect
+from crannog.engine.incremental.change_sets import ChangeSet, change_set
 
 TEXTS = st.sampled_from(["a b", "a/b", "ü", "%41", "=", "a?b", "[x]", "'", "x", "\\", "a%20b"])
 DAYS = st.dates(dt.date(1900, 1, 1), dt.date(2100, 1, 1))
@@ -158,6 +163,7 @@ def test_every_version_is_read_as_deltalake_reads_it(
         for step, argument in plan["steps"]:
             getattr(tool, step)(argument)
         with connect(Path(folder) / "lake") as session:
+            pins: list[Pin] = []
             for version in range(tool.first, tool.version + 1):
                 pinned = session.adopt("t", tool.root, version=version)
                 expected = d.scanned(tool.root, version)
@@ -169,3 +175,33 @@ def test_every_version_is_read_as_deltalake_reads_it(
                 some = session.sql("SELECT k FROM t WHERE k >= 3 ORDER BY k LIMIT 2")
                 assert isinstance(some, Result)
                 assert [k for (k,) in some.fetchall()] == [k for k in keys if k >= 3][:2]
+                pins.append(session.lake.pin(session.lake.state(session.head()).tables["main.t"]))
+            for old, new in {(pins[0], pins[-1]), *pairwise(pins)}:
+                _check_change(session, tool.root, old, new)
+
+
+def _check_change(session: Session, root: Path, old: Pin, new: Pin) -> None:
+    """Compare a change set with what deltalake reads, in the columns that both versions have."""
+    names = [column.name for column in old.columns]
+    for before, after in ((old, new), (new, old)):
+        change = change_set(session.lake, before, after, duck=session.duck)
+        assert isinstance(change, ChangeSet)
+        assert change.types(names) is None
+        was, now = (_bag(root, each, names) for each in (before, after))
+        with session.duck.scratch() as scratch:
+            plus, minus = (
+                Counter(map(_shown, scratch.fetchall(select)))
+                for select in (change.plus(names), change.minus(names))
+            )
+        assert (plus, minus) == (now - was, was - now)
+        assert plus.total() <= change.added
+        assert minus.total() <= change.removed
+
+
+def _bag(root: Path, pin: Pin, names: list[str]) -> Counter[tuple[str, ...]]:
+    rows = d.scanned(root, pin.version)
+    return Counter(_shown([dict(row)[name] for name in names]) for row in rows)  # type: ignore[call-overload]
+
+
+def _shown(row: Sequence[object]) -> tuple[str, ...]:
+    return tuple(map(repr, row))

@@ -18,6 +18,7 @@ from crannog.catalog.changes_kept import SIGN, KeptChanges
 from crannog.catalog.delta_log import VersionChange, changes_between, kept_key, schema_digest
 from crannog.catalog.delta_replay import same_spelling
 from crannog.catalog.store import ObjectNotFound
+from crannog.engine.incremental.hidden_rows import Pairs, hidden_at_most, select_hidden
 from crannog.engine.incremental.kept_changes import select_kept
 from crannog.engine.read import select_files
 from crannog.names import quote
@@ -44,15 +45,25 @@ class FileRows:
 
     Args:
         weight: how often each row came; below zero, how often it went.
+        hidden: only those rows came or went that the same files hide in the other pin, as it has
+            them.
     """
 
     pin: Pin
     files: tuple[DataFile, ...]
     weight: int
+    hidden: tuple[DataFile, ...] | None = None
+
+    @property
+    def pairs(self) -> Pairs:
+        """The files beside what they are in the other pin."""
+        return list(zip(self.files, self.hidden or (), strict=True))
 
     @property
     def rows(self) -> int:
-        """How many rows came or went."""
+        """How many rows came or went, at most."""
+        if self.hidden is not None:
+            return hidden_at_most(self.pairs)
         return abs(self.weight) * sum(file.rows for file in self.files)
 
 
@@ -175,7 +186,7 @@ class ChangeSet:
         parts = []
         for rows in self.files:
             select, listed = self._read(rows.pin.columns, shown)
-            inner = select_files(self.lake, rows.pin, rows.files, duck=self.duck, columns=select)
+            inner = self._select(rows, select)
             parts.append(f"SELECT {listed}{rows.weight}::BIGINT AS {_WEIGHT} FROM ({inner})")
         for each in self.kept:
             select, listed = self._read(each.columns, shown)
@@ -184,6 +195,13 @@ class ChangeSet:
             )
             parts.append(f"SELECT {listed}{quote(SIGN)}::BIGINT AS {_WEIGHT} FROM ({inner})")
         return parts
+
+    def _select(self, rows: FileRows, columns: Sequence[Column]) -> str:
+        lake, duck = self.lake, self.duck
+        if rows.hidden is None:
+            return select_files(lake, rows.pin, rows.files, duck=duck, columns=columns)
+        other = self.new if rows.weight < 0 else self.old
+        return select_hidden(lake, rows.pin, rows.pairs, other, columns, duck=duck)
 
     @staticmethod
     def _read(own: Columns, shown: Sequence[Column]) -> tuple[list[Column], str]:
@@ -286,7 +304,24 @@ def _sum(made: ChangeSet, versions: Iterable[VersionChange], *, kept: bool) -> C
         if weight
     ]
     by_schema = [KeptRows(each, tuple(found)) for each, found in rows.values()]
+    if made.new.adopted is not None:
+        parts = _told_apart(made, parts)
     return replace(made, files=tuple(parts), kept=tuple(by_schema))
+
+
+def _told_apart(made: ChangeSet, parts: Sequence[FileRows]) -> list[FileRows]:
+    """Read of a file whose deletion vector alone changed only the rows that it hides or shows."""
+    went = {file.path: file for each in parts if each.weight < 0 for file in each.files}
+    came = {file.path: file for each in parts if each.weight > 0 for file in each.files}
+    both = went.keys() & came.keys()
+    found = []
+    for pin, weight, here, there in ((made.old, -1, went, came), (made.new, 1, came, went)):
+        whole = tuple(file for path, file in here.items() if path not in both)
+        paths = [path for path in here if path in both and there[path].vector is not None]
+        some = tuple(here[path] for path in paths)
+        found += [FileRows(pin, whole, weight)] if whole else []
+        found += [FileRows(pin, some, weight, tuple(there[p] for p in paths))] if some else []
+    return found
 
 
 def _usable(made: ChangeSet, kept: KeptChanges, columns: Columns) -> bool:
