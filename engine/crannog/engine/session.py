@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from crannog.engine.changes.diff_result import Diff
     from crannog.engine.duck import Duck, Limits
     from crannog.engine.events import Listener
+    from crannog.engine.explanation import Explanation
     from crannog.engine.load.options import LoadKeywords, LoadResult
     from crannog.engine.project import Project
     from crannog.engine.revert import RevertResult
@@ -282,6 +283,12 @@ class Session:
         found = run_tests(self._in_project(), self.settings, selection, listener=listener or ignore)
         found.raise_errors()
         return found
+
+    def explain(self, model: str) -> Explanation:
+        """Say how a build would refresh a model, or REFRESH a materialized view, and why so."""
+        from crannog.engine.explain import explain
+
+        return explain(self.project, self.settings, model)
 
     def verify(
         self,
