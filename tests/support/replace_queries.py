@@ -44,7 +44,8 @@ QUERIES = {
         SELECT c, s, d, grouping_id(c, s, d) AS level, count(*) AS n
         FROM orders GROUP BY GROUPING SETS ((c, s), (c, d), (c, s, d))""",
     "join": """
-        SELECT o.k, c, p, q FROM orders AS o JOIN items AS i ON i.k = o.k WHERE q > 0 AND s = 'a'""",
+        SELECT o.k, c, p, q FROM orders AS o JOIN items AS i ON i.k = o.k
+        WHERE q > 0 AND s = 'a'""",
     "join of three": """
         SELECT o.k, o.c, i.p, pr.g, sum(q) AS q FROM orders AS o, items AS i, products AS pr
         WHERE o.k = i.k AND i.p = pr.p GROUP BY ALL""",

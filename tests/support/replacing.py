@@ -71,14 +71,13 @@ class Tables:
         made: list[str] = []
         for place in query.places:
             old, new = (_of(v, place.table.removeprefix("main.")) for v in ("old", "new"))
-            plus, minus = (f'"@{sign}".{quote(place.name)}' for sign in ("plus", "minus"))
+            plus, minus, both = (f'"@{v}".{quote(place.name)}' for v in ("plus", "minus", "both"))
             made += [
                 f'CREATE OR REPLACE VIEW "@old".{quote(place.name)} AS FROM {old}',
                 f'CREATE OR REPLACE VIEW "@new".{quote(place.name)} AS FROM {new}',
                 f"CREATE OR REPLACE TABLE {plus} AS FROM {new} EXCEPT ALL FROM {old}",
                 f"CREATE OR REPLACE TABLE {minus} AS FROM {old} EXCEPT ALL FROM {new}",
-                f'CREATE OR REPLACE VIEW "@both".{quote(place.name)} AS '
-                f"FROM {new} UNION ALL FROM {minus}",
+                f"CREATE OR REPLACE VIEW {both} AS FROM {new} UNION ALL FROM {minus}",
             ]
         self.connection.execute(";".join(made))
         for place in query.places:
