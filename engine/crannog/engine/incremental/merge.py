@@ -95,7 +95,7 @@ def _checked(job: Job, keys: int, total: int) -> int:
     counts = [f"count(*) FILTER ({count} < 0)", f"count(*) FILTER ({count} = 0)"]
     counts.append(f"count(*) FILTER ({count} = 0 AND ({left}))")
     sql = f"SELECT {', '.join(counts)} FROM {job.work.sql(FRESH)}"
-    negative, empty, wrong = (int(str(each)) for each in job.work.scratch.fetchall(sql)[0])
+    negative, empty, wrong = (int(str(each)) for each in job.work.ask(sql)[0])
     if negative or wrong:
         raise BrokenInvariant("a group would have fewer rows than none")
     if not empty or not keys:

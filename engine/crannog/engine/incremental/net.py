@@ -125,7 +125,7 @@ def _expected(work: Workspace) -> tuple[int, int]:
         f"coalesce(sum({_COUNT}) FILTER ({_COUNT} > 0), 0)",
         f"coalesce(-sum({_COUNT}) FILTER ({_COUNT} < 0), 0)",
     ]
-    plus, minus = work.scratch.fetchall(f"SELECT {', '.join(sums)} FROM {work.sql(NET)}")[0]
+    plus, minus = work.ask(f"SELECT {', '.join(sums)} FROM {work.sql(NET)}")[0]
     return int(str(plus)), int(str(minus))
 
 

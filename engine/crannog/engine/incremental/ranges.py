@@ -97,14 +97,14 @@ class Ranges:
             return Found(nulls, known=True)
         least, greatest = f"least({', '.join(lows)})", f"greatest({', '.join(highs)})"
         sql = f"SELECT CAST({least} AS VARCHAR), CAST({greatest} AS VARCHAR)"
-        low, high = self._work.scratch.fetchall(sql)[0]
+        low, high = self._work.ask(sql)[0]
         return Found(nulls, True, literal_of(str(low), kind), literal_of(str(high), kind))
 
     def _ask(self, table: str, keys: Sequence[Wanted]) -> None:
         few = self._work.counts.get(table, _FEW_ROWS + 1) <= _FEW_ROWS
         asked = [part for each in keys for part in _aggregates(each, few=few)]
         sql = f"SELECT {', '.join(asked)} FROM {self._work.sql(table)}"
-        row = self._work.scratch.fetchall(sql)[0]
+        row = self._work.ask(sql)[0]
         for index, each in enumerate(keys):
             self._found[each] = _read(each, row[index * 6 : index * 6 + 6])
 

@@ -29,7 +29,10 @@ class Statement:
 
 
 class Workspace:
-    """Make tables and views under names that a refresh's SQL uses, each at most once at a time."""
+    """Make tables and views under names that a refresh's SQL uses, each at most once at a time.
+
+    What gives no rows waits for the next statement that does, and runs with it.
+    """
 
     def __init__(self, scratch: Scratch) -> None:
         self.scratch = scratch
@@ -38,6 +41,7 @@ class Workspace:
         self._home = f"{scratch.name}.main."
         self._tables: dict[str, None] = {}
         self._views: dict[str, str] = {}
+        self._waiting: list[str] = []
         self._schemas = _schemas.setdefault(scratch, {"main"})
 
     def sql(self, name: str) -> str:
@@ -64,7 +68,7 @@ class Workspace:
 
     def delete(self, name: str, where: str) -> None:
         """Delete rows of a table."""
-        gone = self.scratch.fetchall(f"DELETE FROM {self.sql(name)} WHERE {where}")
+        gone = self.ask(f"DELETE FROM {self.sql(name)} WHERE {where}")
         self.counts[name] -= int(str(gone[0][0]))
 
     def view(self, name: str, select: str, *, schema: str = "main") -> None:
@@ -73,19 +77,25 @@ class Workspace:
         if self._views.get(target) == select:
             return
         if schema not in self._schemas:
-            self.scratch.execute(f"CREATE SCHEMA IF NOT EXISTS {self.scratch.name}.{quote(schema)}")
+            made = f"{self.scratch.name}.{quote(schema)}"
+            self.scratch.execute(f"CREATE SCHEMA IF NOT EXISTS {made}")
             self._schemas.add(schema)
         made = f"{self.scratch.name}.{target}"
-        self.scratch.execute(f"CREATE OR REPLACE VIEW {made} AS {select}")
+        self._waiting.append(f"CREATE OR REPLACE VIEW {made} AS {select}")
         self._views[target] = select
 
     def fetch(self, sql: str, purpose: str) -> list[tuple[object, ...]]:
         """Run a statement, keep it for whoever asks what ran, and return its rows."""
         started = time.perf_counter()
-        rows = self.scratch.fetchall(sql)
+        rows = self.ask(sql)
         seconds = time.perf_counter() - started
         self.statements.append(Statement(purpose, self._plain(sql), seconds))
         return rows
+
+    def ask(self, sql: str) -> list[tuple[object, ...]]:
+        """Run a statement and return its rows."""
+        waiting, self._waiting = self._waiting, []
+        return self.scratch.fetchall(";".join([*waiting, sql]))
 
     def drop(self, *names: str) -> None:
         """Drop tables that are no longer needed."""
@@ -93,8 +103,7 @@ class Workspace:
         for name in gone:
             del self._tables[name]
             del self.counts[name]
-        if gone:
-            self.scratch.execute(";".join(f"DROP TABLE {self.sql(name)}" for name in gone))
+        self._waiting += [f"DROP TABLE {self.sql(name)}" for name in gone]
 
     @contextmanager
     def cleared(self) -> Iterator[None]:
@@ -102,12 +111,14 @@ class Workspace:
         try:
             yield
         finally:
-            views = [f"DROP VIEW {self.scratch.name}.{name}" for name in self._views]
-            tables = [f"DROP TABLE {self.sql(name)}" for name in self._tables]
+            waiting = [each for each in self._waiting if not each.startswith("CREATE")]
+            views = [f"DROP VIEW IF EXISTS {self.scratch.name}.{name}" for name in self._views]
+            tables = [f"DROP TABLE IF EXISTS {self.sql(name)}" for name in self._tables]
+            self._waiting.clear()
             self._views.clear()
             self._tables.clear()
-            if views or tables:
-                self.scratch.execute(";".join([*views, *tables]))
+            if waiting or views or tables:
+                self.scratch.execute(";".join([*waiting, *views, *tables]))
 
     def keep(self, name: str) -> str:
         """Let a table outlive this refresh; returns its full name, which no other will have."""
@@ -115,7 +126,7 @@ class Workspace:
         if name[-1].isdigit():
             return self.sql(name)
         kept = self.own(name[1:])
-        self.scratch.execute(f"ALTER TABLE {self.sql(name)} RENAME TO {quote(kept)}")
+        self._waiting.append(f"ALTER TABLE {self.sql(name)} RENAME TO {quote(kept)}")
         return self.sql(kept)
 
     def _plain(self, sql: str) -> str:
