@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crannog.engine.build_time import BuildTime, time_changed, time_pieces, uses_of
 from crannog.engine.checks import Check, file_check, header_checks
+from crannog.engine.declared import check_columns, layout_changed, placed
 from crannog.engine.facts import Facts, SourceFile
 from crannog.engine.failures import Place
 from crannog.engine.inputs import Past, spliced, through_views
@@ -22,18 +22,17 @@ from crannog.engine.outline import Outline, meaning_of
 from crannog.engine.seeds import check_seed_key, seed_error, seed_query
 from crannog.engine.semantics import SEMANTICS, SETTINGS
 from crannog.errors import CrannogError, ModelError, QueryError
-from crannog.names import TableName, did_you_mean
+from crannog.names import TableName
 from crannog.sql.refresh.reasons import Reason
 
 if TYPE_CHECKING:
     from crannog.catalog.pins import Pin
     from crannog.engine.duck import Duck, Scratch
-    from crannog.sql.build_time import TimeUse
     from crannog.engine.incremental.prepared import Prepared
+    from crannog.sql.build_time import TimeUse
     from crannog.sql.model import Model
     from crannog.types import Column
 
-_ABOUT_COLUMN = re.compile(r'column (?:name )?"((?:[^"]|"")*)"')
 KINDS = {"table": "model", "view": "view", "seed": "seed", "snapshot": "snapshot"}
 
 
@@ -177,7 +176,8 @@ class Compiled:
         if facts.kind == "seed":
             return self._seed(node)
         node = self._model(replace(node, time=uses_of(self, node)))
-        return replace(node, unfit=node.unfit or time_changed(self, node))
+        unfit = node.unfit or time_changed(self, node) or layout_changed(node)
+        return replace(node, unfit=unfit)
 
     def _model(self, node: Node) -> Node:
         last = node.last
@@ -189,7 +189,7 @@ class Compiled:
         if last is not None and last.meaning == meaning and last.entry.kind == node.kind:
             changed = last.sha != node.facts.sha
             if changed:
-                _check_key(self.outline.texts.model(node.facts.path), self.columns(node.key))
+                check_columns(self.outline.texts.model(node.facts.path), self.columns(node.key))
             return _with(node, meaning, text_changed=changed or _renamed(node, last))
         columns = self._bind(node)
         unfit = why_changed(self, node) if last is not None else None
@@ -364,8 +364,8 @@ class Compiled:
             try:
                 columns = columns_of(scratch, text, place=place, warn=self._warner(node.facts))
             except CrannogError as error:
-                raise _placed(model, error) from None
-        _check_key(model, columns)
+                raise placed(model, error) from None
+        check_columns(model, columns)
         if node.kind == "snapshot":
             columns = self._with_history(node, model, columns)
         return commented(columns, node.facts)
@@ -435,30 +435,6 @@ def commented(columns: tuple[Column, ...], facts: Facts) -> tuple[Column, ...]:
 def shape(columns: tuple[Column, ...]) -> list[tuple[str, str]]:
     """Return what of columns a reader's meaning may rest on: names and types in order."""
     return [(column.name, column.type) for column in columns]
-
-
-def _placed(model: Model, error: CrannogError) -> CrannogError:
-    """Point an error about a column at the last place in the model that spells its name."""
-    if error.line is not None:
-        return error
-    about = _ABOUT_COLUMN.match(error.message)
-    name = about[1].replace('""', '"').lower() if about else None
-    named = [each for each in model.tokens if each.is_name and each.name.lower() == name]
-    at = named[-1] if named else model.tokens[0]
-    return model.source.error(
-        model.sql, at.start, at.end, code=error.code, message=error.message, hint=error.hint
-    )
-
-
-def _check_key(model: Model, columns: tuple[Column, ...]) -> None:
-    names = {column.name.lower(): column.name for column in columns}
-    for declared in model.key:
-        if declared.text.lower() not in names:
-            raise declared.place.error(
-                "unknown_column",
-                f'the key names "{declared.text}", which is no column of the query',
-                did_you_mean(declared.text, names.values()),
-            )
 
 
 def _renamed(node: Node, last: Last) -> bool:

@@ -73,6 +73,8 @@ class Facts:
     kind: str = "table"
     refresh: str = "auto"
     key: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
+    cluster_by: tuple[str, ...] = ()
     tests: tuple[TestSpec, ...] = ()
     warn: tuple[TestSpec, ...] = ()
     owner: str | None = None
@@ -106,6 +108,8 @@ def facts_to_json(facts: Facts) -> JsonObject:
         "kind": facts.kind,
         "refresh": facts.refresh,
         "key": list(facts.key),
+        "partition_by": list(facts.partition_by),
+        "cluster_by": list(facts.cluster_by),
         "tests": [_test(test) for test in facts.tests],
         "warn": [_test(test) for test in facts.warn],
         "owner": facts.owner,
@@ -131,6 +135,8 @@ def facts_from_json(kept: JsonObject) -> Facts:
         kind=cast(str, kept.get("kind", "table")),
         refresh=cast(str, kept.get("refresh", "auto")),
         key=_texts(kept, "key"),
+        partition_by=_texts(kept, "partition_by"),
+        cluster_by=_texts(kept, "cluster_by"),
         tests=_tests(kept, "tests"),
         warn=_tests(kept, "warn"),
         owner=cast("str | None", kept.get("owner")),

@@ -40,6 +40,8 @@ class Last:
     sha: str | None
     item: Item | None
     time: Mapping[str, str] = field(default_factory=dict)
+    partition_by: tuple[str, ...] = ()
+    cluster_by: tuple[str, ...] = ()
 
     def view_meaning(self, key: str) -> str | None:
         """Return the meaning that a view had which was read."""
@@ -54,7 +56,16 @@ def last_of(ground: Ground, key: str) -> Last | None:
         return None
     item = ground.manifest.items.get(key)
     if item is not None and item.digest == entry.digest:
-        return Last(entry, item.meaning, item.inputs, item.facts.sha, item, item.time)
+        return Last(
+            entry=entry,
+            meaning=item.meaning,
+            inputs=item.inputs,
+            sha=item.facts.sha,
+            item=item,
+            time=item.time,
+            partition_by=item.facts.partition_by,
+            cluster_by=item.facts.cluster_by,
+        )
     pin = ground.lake.pin(entry)
     if pin.model is None:
         return None
@@ -67,6 +78,8 @@ def last_of(ground: Ground, key: str) -> Last | None:
         sha=cast("str | None", facts.get("sha")),
         item=None,
         time=cast("dict[str, str]", record.get("time", {})),
+        partition_by=tuple(cast("list[str]", facts.get("partition_by", ()))),
+        cluster_by=tuple(cast("list[str]", facts.get("cluster_by", ()))),
     )
 
 

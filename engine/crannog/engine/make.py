@@ -15,6 +15,7 @@ from crannog.catalog.locations import new_location
 from crannog.catalog.pins import InputPin, Pin
 from crannog.engine.build_time import names_of, time_pieces
 from crannog.engine.compile import commented, prepared
+from crannog.engine.declared import layout_of
 from crannog.engine.incremental.hidden import HiddenTables
 from crannog.engine.inputs import Past, pins_of, spliced, through_views
 from crannog.engine.last import model_record
@@ -138,6 +139,7 @@ class Maker:
             adds=files,
             removes="all",
             operation="WRITE" if base.entry is not None else "CREATE TABLE AS SELECT",
+            partition_by=layout_of(node.facts, columns).partition_by,
         )
         self.remember(node, pin, files)
         return Made(

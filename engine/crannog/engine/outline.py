@@ -57,7 +57,10 @@ class Texts:
         """Return the model of a file."""
         found = self._models.get(path)
         if found is None:
-            parsed = parse_model(path, self._files[path].text(), self._files[path].table)
+            file = self._files[path]
+            # The path of a project's file is its name, and may not be one.
+            name = None if path.startswith("models/") else file.table
+            parsed = parse_model(path, file.text(), name)
             found = self._models[path] = with_macros(parsed, self.macros)
         return found
 
@@ -193,6 +196,8 @@ class _Outliner:
             kind=model.kind,
             refresh=model.refresh,
             key=tuple(each.text for each in model.key),
+            partition_by=tuple(each.text for each in model.partition_by),
+            cluster_by=tuple(each.text for each in model.cluster_by),
             tests=tuple(map(_spec, model.tests)),
             warn=tuple(map(_spec, model.warn)),
             owner=model.owner,

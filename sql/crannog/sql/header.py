@@ -16,10 +16,8 @@ _COMMENT = re.compile(r"\s*--")
 _TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)\s*\Z")
 _KEY = re.compile(r"""\s*--\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*=""")
 
-KEYS = ("kind", "refresh", "key", "tests", "warn", "owner", "tags")
-LATER_KEYS = frozenset(
-    {"schedule", "timezone", "freshness", "settled", "strict", "partition_by", "cluster_by"}
-)
+KEYS = ("kind", "refresh", "key", "partition_by", "cluster_by", "tests", "warn", "owner", "tags")
+LATER_KEYS = frozenset({"schedule", "timezone", "freshness", "settled", "strict"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,7 @@ from crannog.sql.tokens import Token, code_tokens, tokenize, without_comments
 from crannog.sql.traced import File, Traced
 
 _KINDS = ("table", "view", "snapshot")
-_REFRESHES = ("auto", "full")
-_LATER_VALUES = {"refresh": frozenset({"strict"})}
+_REFRESHES = ("auto", "full", "strict")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -71,6 +70,8 @@ class Model(Query):
     kind: str
     refresh: str
     key: tuple[Declared, ...]
+    partition_by: tuple[Declared, ...]
+    cluster_by: tuple[Declared, ...]
     tests: tuple[Declared, ...]
     warn: tuple[Declared, ...]
     owner: str | None
@@ -97,6 +98,8 @@ def parse_model(path: str, text: str, name: TableName | None = None) -> Model:
     refresh = _choice(header, "refresh", _REFRESHES)
     if kind == "snapshot":
         _check_snapshot(header)
+    if kind != "table":
+        _check_layout(header, kind)
     return Model(
         path=path,
         text=text,
@@ -110,6 +113,8 @@ def parse_model(path: str, text: str, name: TableName | None = None) -> Model:
         kind=kind,
         refresh=refresh,
         key=header.texts("key"),
+        partition_by=header.texts("partition_by"),
+        cluster_by=header.texts("cluster_by"),
         tests=header.texts("tests"),
         warn=header.texts("warn"),
         owner=header.text("owner"),
@@ -289,16 +294,21 @@ def _check_snapshot(header: Header) -> None:
         )
 
 
+def _check_layout(header: Header, kind: str) -> None:
+    for key in ("partition_by", "cluster_by"):
+        if key in header.values:
+            said = "a view keeps no rows" if kind == "view" else "a snapshot keeps its rows by key"
+            raise header.values[key].place.error(
+                "bad_header", f"{said}: it has no {key}", "leave it out"
+            )
+
+
 def _choice(header: Header, key: str, allowed: tuple[str, ...]) -> str:
     value = header.text(key)
     if value is None:
         return allowed[0]
     if value not in allowed:
         place = header.values[key].place
-        if value in _LATER_VALUES.get(key, ()):
-            raise place.error(
-                "not_yet", f'{key} = "{value}" is not supported yet', f"use {_listed(allowed)}"
-            )
         raise place.error(
             "bad_header",
             f'{key} = "{value}" is unknown',

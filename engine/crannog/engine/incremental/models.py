@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from crannog.catalog.delta_log import stage
+from crannog.engine.declared import layout_of
 from crannog.engine.incremental.apply import RowChange, apply
 from crannog.engine.incremental.chain import Step, drop, refresh_parts
 from crannog.engine.incremental.change_sets import change_set
@@ -299,9 +300,12 @@ class ModelRows:
         )
 
     def _layout(self, part: Part | None, base: Pin) -> Layout:
-        """Return how a table is written: in the order of what it is refreshed by."""
+        """Return how a table is written: as the header says, or by what it is refreshed by."""
         order = key_of(part) if part is not None else ()
-        return refreshed_layout(base.bytes, order, base.partition_by)
+        if part is not None and part.name:
+            return refreshed_layout(base.bytes, order)
+        asked = layout_of(self.node.facts, self.maker.columns(self.node))
+        return refreshed_layout(base.bytes, asked.order_by or order, asked.partition_by)
 
 
 class _Changed:
