@@ -121,6 +121,14 @@ def loud_changes(store: Store, version: int) -> tuple[set[Identity], set[Identit
     return adds, removes
 
 
+def fed_changes(store: Store, version: int) -> list[JsonObject]:
+    """Return the files in which one version's writer put its changed rows; often there are none.
+
+    Where there are some, they are all that it changed. ObjectNotFound where the entry is gone.
+    """
+    return [action for kind, action in _entry(store, version) if kind == "cdc"]
+
+
 class _Replay:
     """Keep the newest protocol and metadata, and the files that are live."""
 

@@ -18,6 +18,12 @@ from crannog.catalog.changes_kept import SIGN, KeptChanges
 from crannog.catalog.delta_log import VersionChange, changes_between, kept_key, schema_digest
 from crannog.catalog.delta_replay import same_spelling
 from crannog.catalog.store import ObjectNotFound
+from crannog.engine.incremental.change_feed import (
+    FedRows,
+    fed_sign,
+    feed_between,
+    select_fed,
+)
 from crannog.engine.incremental.hidden_rows import Pairs, hidden_at_most, select_hidden
 from crannog.engine.incremental.kept_changes import select_kept
 from crannog.engine.read import select_files
@@ -88,18 +94,21 @@ class ChangeSet:
     new: Pin
     files: tuple[FileRows, ...] = ()
     kept: tuple[KeptRows, ...] = ()
+    fed: FedRows | None = None
     duck: Duck | None = field(default=None, compare=False)
 
     @cached_property
     def added(self) -> int:
         """How many rows came, at most."""
         came = sum(each.rows for each in self.files if each.weight > 0)
+        came += self.fed.added if self.fed is not None else 0
         return came + sum(one.added for each in self.kept for one in each.kept)
 
     @cached_property
     def removed(self) -> int:
         """How many rows went, at most."""
         went = sum(each.rows for each in self.files if each.weight < 0)
+        went += self.fed.removed if self.fed is not None else 0
         return went + sum(one.removed for each in self.kept for one in each.kept)
 
     @property
@@ -116,6 +125,7 @@ class ChangeSet:
     def size(self) -> int:
         """How many bytes of files have to be read, at most."""
         files = sum(file.size for each in self.files for file in each.files)
+        files += sum(file.size for file in self.fed.files) if self.fed is not None else 0
         return files + sum(one.size for each in self.kept for one in each.kept)
 
     def plus(self, columns: Sequence[str]) -> str:
@@ -194,6 +204,10 @@ class ChangeSet:
                 self.lake, self.new.id, each.kept, each.columns, shown=select, duck=self.duck
             )
             parts.append(f"SELECT {listed}{quote(SIGN)}::BIGINT AS {_WEIGHT} FROM ({inner})")
+        if self.fed is not None:
+            select, listed = self._read(self.new.columns, shown)
+            inner = select_fed(self.lake, self.new, self.fed.files, select, self.duck)
+            parts.append(f"SELECT {listed}{fed_sign()}::BIGINT AS {_WEIGHT} FROM ({inner})")
         return parts
 
     def _select(self, rows: FileRows, columns: Sequence[Column]) -> str:
@@ -262,9 +276,24 @@ def _by_versions(made: ChangeSet, versions: Sequence[VersionChange]) -> ChangeSe
     if made.new.adopted is None and not all(_still_there(made.new, each) for each in stages):
         return _by_files(made)
     by_files = _sum(made, versions, kept=False)
+    if made.new.adopted is not None:
+        return _by_feed(made, by_files)
     if all(each.kept is None for each in versions):
         return by_files
     return min(_sum(made, versions, kept=True), by_files, key=_cost)
+
+
+def _by_feed(made: ChangeSet, by_files: ChangeSet) -> ChangeSet:
+    """Return the change as another tool's feed has it, if there is one and it takes less."""
+    if by_files.one_sided or made.duck is None:
+        return by_files
+    feed = feed_between(made.lake, made.old, made.new, made.duck)
+    if feed is None:
+        return by_files
+    sides = ((made.old, feed.went, -1), (made.new, feed.came, 1))
+    parts = [FileRows(pin, files, weight) for pin, files, weight in sides if files]
+    by_feed = replace(made, files=tuple(_told_apart(made, parts)), fed=feed.rows)
+    return min(by_feed, by_files, key=_cost)
 
 
 def _still_there(new: Pin, columns: Columns) -> bool:
@@ -276,6 +305,7 @@ def _still_there(new: Pin, columns: Columns) -> bool:
 def _cost(found: ChangeSet) -> int:
     count = sum(len(each.files) for each in found.files)
     count += sum(len(each.kept) for each in found.kept)
+    count += len(found.fed.files) if found.fed is not None else 0
     return found.size + count * FILE_COST
 
 
