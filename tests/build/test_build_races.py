@@ -150,7 +150,7 @@ def test_a_crash_before_publishing_leaves_the_old_state(shop, ask):
     assert subprocess.run([sys.executable, "-c", program]).returncode == 9
     assert shop.rows("marts.totals") == [("ann", 3), ("bob", 10)]
     result = shop.built()
-    assert ask.actions(result) == {"staging.orders": "append", "marts.totals": "rebuild"}
+    assert ask.actions(result) == {"staging.orders": "append", "marts.totals": "merge"}
     assert shop.rows("marts.totals") == [("ann", 3), ("bob", 17)]
     assert shop.rows("staging.orders") == [(1, "ann", 3), (2, "bob", 10), (4, "bob", 7)]
 

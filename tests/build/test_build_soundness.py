@@ -148,7 +148,7 @@ def test_a_file_that_went_returned_and_went_again_is_gone(work, ask):
     for x in (2, 3):
         work.sql(f"UPDATE t SET x = {x}")
         built = work.built()
-        assert ask.actions(built) == {"main.above": "rebuild", "main.below": "rebuild"}
+        assert ask.actions(built) == {"main.above": "replace", "main.below": "replace"}
         assert work.rows("above") == work.rows("below") == [(x,)]
         with connect(work.lake) as session:
             session.revert(built.commit)

@@ -19,7 +19,8 @@ def run_ready(
 
     Args:
         needs: keys that are not in it count as done.
-        stop: called once if the user interrupts or `work` raises: end what is running.
+        stop: called if the user interrupts or `work` raises, until all has ended: end the statement
+            that is running.
     """
     waiting = {key: {need for need in needed if need in needs} for key, needed in needs.items()}
     running: dict[Future[None], str] = {}
@@ -39,5 +40,8 @@ def run_ready(
         except BaseException:
             for future in running:
                 future.cancel()
-            stop()
+            left = set(running)
+            while left:
+                stop()
+                _, left = wait(left, timeout=AWAKE)
             raise

@@ -72,7 +72,8 @@ def _commit(commit: Commit) -> Row:
 
 
 def _pins(at: Reading) -> Iterable[tuple[TableName, Pin, str]]:
-    entries = sorted(at.state.tables.values(), key=lambda entry: entry.name.lower())
+    found = (entry for entry in at.state.tables.values() if entry.kind != "stage")
+    entries = sorted(found, key=lambda entry: entry.name.lower())
     for entry, pin in zip(entries, at.lake.each(at.lake.pin, entries), strict=True):
         yield TableName.parse(entry.name), pin, entry.commit
 

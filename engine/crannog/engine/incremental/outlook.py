@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from crannog.catalog.draft import DraftPin
 from crannog.engine.incremental.prepared import Prepared
 from crannog.engine.refresh import Decision, Moved, Rejected, rebuilt
 from crannog.sql.refresh.reasons import Reason
@@ -41,7 +42,7 @@ def key_of(part: Part) -> tuple[str, ...]:
 
 def unknown(moved: Sequence[Moved]) -> bool:
     """Say whether an input's change is not there to be counted."""
-    return any(each.expected is not None for each in moved)
+    return any(each.expected is not None or isinstance(each.new, DraftPin) for each in moved)
 
 
 def rejected(prepared: Prepared | Reason, taken: str = "rebuild") -> tuple[Rejected, ...]:
