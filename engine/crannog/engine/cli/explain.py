@@ -47,7 +47,7 @@ def _lines(found: Explanation, width: int) -> list[str]:
         lines += _said("input", input_text(change), width)
     for at, each in enumerate(found.rejected):
         lines += _said("not" if at == 0 else "", f"{each.strategy:<9} {each.reason}", width)
-    for name, sql in found.parts:
+    for name, sql in found.parts if found.strategy != "skip" else ():
         lines += ["", f"hidden part {name}", *_indented(sql)]
     for sql in found.sql:
         lines += ["", *_indented(sql)]

@@ -14,6 +14,7 @@ from crannog.engine.result import Outcome
 from crannog.errors import CrannogError, QueryError, UsageError
 from crannog.names import TableName, literal
 from crannog.sql.references import references
+from crannog.sql.statement import StatementKind
 
 if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
@@ -144,4 +145,7 @@ def _explained(run: Run, text: Text, result: BuildResult) -> CrannogError:
     error = result.errors[0]
     if error.file != text.path:
         return error
-    return placed(run, QueryError(error.code, error.message, hint=error.hint))
+    message = error.message
+    if run.statement.kind is StatementKind.REFRESH:
+        message = f"{text.table} cannot be refreshed: {message}"
+    return placed(run, QueryError(error.code, message, hint=error.hint))
