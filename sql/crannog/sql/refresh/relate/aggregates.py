@@ -131,6 +131,8 @@ class Grouped:
 
     def relation(self, child: Relation, sets: list[tuple[int, ...]] | None) -> Aggregate:
         """Return the aggregation over its rows."""
+        if not self.columns:
+            self._value(exp.Count(this=exp.Star(), big_int=True))
         return Aggregate(
             child,
             tuple(self.columns),

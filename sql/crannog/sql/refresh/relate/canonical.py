@@ -107,7 +107,7 @@ def _needs(parent: Expr, node: Expr) -> bool:
         return False
     if isinstance(parent, exp.Interval):
         return not isinstance(node, exp.Literal)
-    return isinstance(parent, _OPERATORS) and not isinstance(parent, (*_PLAIN, exp.Func))
+    return isinstance(parent, _OPERATORS) and not isinstance(parent, _PLAIN)
 
 
 def _is_base(parent: Expr, node: Expr) -> bool:

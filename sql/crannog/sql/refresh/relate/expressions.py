@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from sqlglot import exp
 
 from crannog.sql.refresh.reasons import Reason, ReasonCode
+from crannog.sql.refresh.relate.aggregates import is_aggregate
 from crannog.sql.refresh.relate.canonical import Expr, bare, canonical, rebuilt
 from crannog.sql.refresh.relate.draft import Ctes, Draft, Pending
 from crannog.sql.refresh.relate.scope import Scope, folded
@@ -27,10 +28,8 @@ _REFUSED: Mapping[type[Expr], str] = {
     exp.Collate: "COLLATE",
     exp.Columns: "COLUMNS() inside of an expression",
     exp.Query: "a subquery at an unusual place",
-    exp.Any: "a comparison with ANY",
-    exp.All: "a comparison with ALL",
     exp.Table: "a table at an unusual place",
-    exp.Reduce: "reduce()",
+    exp.ParseJSON: "a JSON literal",
 }
 _LAMBDAS = (exp.Transform, exp.ArrayFilter)
 _LAMBDA_NAMES = re.compile(r"(list|array)_(transform|apply|filter|reduce)|apply|filter|reduce")
@@ -70,6 +69,7 @@ class Resolver:
     windows: Mapping[str, exp.Window] = field(default_factory=dict)
     pending: list[Pending] = field(default_factory=list)
     outer: set[str] = field(default_factory=set)
+    _items: dict[int, tuple[Expr, set[str]]] = field(default_factory=dict)
     _aliases: Aliases = "none"
     _before: int = 0
     _parameters: tuple[str, ...] = ()
@@ -87,7 +87,16 @@ class Resolver:
     def item(self, index: int) -> Expr:
         """Return an expression of the SELECT list over columns."""
         chosen = self.chosen[index]
-        return chosen.node if chosen.resolved else self.resolve(chosen.node, "after", index)
+        if chosen.resolved:
+            return chosen.node
+        if index not in self._items:
+            # Once only: what it holds of subqueries is the same wherever its name stands.
+            before, self.outer = self.outer, set()
+            self._items[index] = self.resolve(chosen.node, "after", index), self.outer
+            self.outer = before
+        value, outer = self._items[index]
+        self.outer |= outer
+        return value
 
     def alias(self, name: str, before: int | None = None) -> int | None:
         """Return the number of the expression that has a name in the SELECT list."""
@@ -115,6 +124,10 @@ class Resolver:
         for kind, shown in _REFUSED.items():
             if isinstance(node, kind) and not isinstance(node, exp.Subquery):
                 raise too_complex(f"{shown} is not represented")
+        if self._aliases == "first" and is_aggregate(node, self.draft.aggregates):
+            # What is aggregated are rows of FROM, which have no names of the SELECT list.
+            with self._state("after", self._before, self._parameters):
+                return self._visit(node)
         match node:
             case exp.Paren():
                 return self._visit(bare(node))
@@ -130,6 +143,7 @@ class Resolver:
                 return self._compound(node)
 
     def _compound(self, node: Expr) -> Expr:
+        _check_order(node)
         match node:
             case exp.Lambda():
                 return self._lambda(node)
@@ -139,6 +153,10 @@ class Resolver:
                 return rebuilt(self._with_definition(node), self._visit)
             case exp.Dot() if isinstance(node.expression, exp.Func):
                 raise too_complex("a call behind a dot is not represented")
+            case exp.EQ() | exp.NEQ() if _quantified(node):
+                return self._quantified(node)
+            case exp.ToMap():
+                return self._map(node)
             case exp.PropertyEQ() | exp.Kwarg():
                 return type(node)(this=_label(node.this), expression=self._visit(node.expression))
             case exp.Func():
@@ -196,6 +214,28 @@ class Resolver:
         query: Expr = node.args["query"]
         return self._subquery(query, tuple(canonical(self._visit(each)) for each in probes))
 
+    def _quantified(self, node: exp.EQ | exp.NEQ) -> Expr:
+        """Read `= ANY (SELECT ...)` and `<> ALL (SELECT ...)` as IN and NOT IN."""
+        probe = canonical(self._visit(node.left))
+        value = self._subquery(node.right, (probe,))
+        return value if isinstance(node, exp.EQ) else exp.Not(this=value)
+
+    def _map(self, node: exp.ToMap) -> Expr:
+        """Resolve the keys too: unlike names of fields they are expressions."""
+        inner = node.this
+        if isinstance(inner, exp.Bracket):
+            # As sqlglot reads `MAP {...}[key]`.
+            moved = rebuilt(inner, lambda each: each.copy())
+            moved.set("this", exp.ToMap(this=inner.this.copy()))
+            return self._visit(moved)
+        if not isinstance(inner, exp.Struct):
+            raise too_complex("a MAP that is not written out is not represented")
+        pairs = [
+            type(each)(this=self._visit(each.this), expression=self._visit(each.expression))
+            for each in inner.expressions
+        ]
+        return exp.ToMap(this=exp.Struct(expressions=pairs))
+
     def _function(self, node: exp.Func) -> Expr:
         takes_lambda = isinstance(node, _LAMBDAS) or bool(_LAMBDA_NAMES.fullmatch(_name(node)))
         if takes_lambda:
@@ -245,8 +285,38 @@ class Resolver:
         return exp.Window(**args)
 
 
+def _quantified(node: exp.EQ | exp.NEQ) -> bool:
+    quantifier = exp.Any if isinstance(node, exp.EQ) else exp.All
+    return isinstance(node.right, quantifier) and isinstance(bare(node.right.this), exp.Query)
+
+
 def _name(node: exp.Func) -> str:
     return node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower()
+
+
+_BITS = (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseLeftShift, exp.BitwiseRightShift)
+_TEXTS = (exp.DPipe, exp.JSONExtractScalar)
+_OPTIONS = (exp.RegexpReplace, exp.RegexpExtract, exp.RegexpExtractAll)
+
+
+def _check_order(node: Expr) -> None:
+    """Refuse operators beside each other that DuckDB may take in another order."""
+    parts = list(node.iter_expressions())
+    mixed = isinstance(node, _BITS) and any(isinstance(each, _TEXTS) for each in parts)
+    mixed |= isinstance(node, _TEXTS) and any(isinstance(each, _BITS) for each in parts)
+    if isinstance(node, (exp.Binary, exp.AtTimeZone)):
+        mixed |= any(isinstance(each, exp.BitwiseNot) for each in parts)
+    if isinstance(node, exp.AtTimeZone):
+        mixed |= isinstance(node.this, exp.Pow)
+    if isinstance(node, exp.Is):
+        mixed |= not isinstance(bare(node.expression), (exp.Null, exp.Boolean))
+    if mixed:
+        raise too_complex("operators beside each other need brackets")
+    if isinstance(node, _OPTIONS) and not all(
+        isinstance(node.args.get(key) or exp.Null(), (exp.Literal, exp.Null))
+        for key in ("modifiers", "parameters")
+    ):
+        raise too_complex("options of a regular expression that are not constant")
 
 
 def _label(node: Expr) -> Expr:

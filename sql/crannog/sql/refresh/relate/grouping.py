@@ -11,6 +11,7 @@ from crannog.sql.refresh.relate.aggregates import Grouping, aggregates_in
 from crannog.sql.refresh.relate.canonical import Expr, bare
 from crannog.sql.refresh.relate.expressions import Resolver
 from crannog.sql.refresh.relate.tables import only
+from crannog.sql.refresh.relation import used
 from crannog.sql.refresh.unsupported import too_complex
 
 _SETS = (exp.Rollup, exp.Cube, exp.GroupingSets)
@@ -28,9 +29,7 @@ def grouping(clause: exp.Group | None, resolver: Resolver, items: Sequence[Expr]
         return found
     only(clause, frozenset({"expressions", "all"}))
     if clause.args.get("all"):
-        for item in items:
-            if not aggregates_in(item, resolver.draft.aggregates):
-                found.key(item)
+        _all(found, resolver, items)
         return found
     reader = _Reader(found, resolver, items)
     sets = any(isinstance(each, _SETS) or _is_empty(each) for each in clause.expressions)
@@ -44,6 +43,18 @@ def grouping(clause: exp.Group | None, resolver: Resolver, items: Sequence[Expr]
     if sets and any(isinstance(bare(key), exp.Literal) for key in found.keys):
         raise too_complex("a set of keys with a constant")
     return found
+
+
+def _all(found: Grouping, resolver: Resolver, items: Sequence[Expr]) -> None:
+    """Group by what is not aggregated; constants alone make no group, so that one row remains."""
+    constants = {each.column for each in resolver.pending if not each.needs}
+    plain = [each for each in items if not aggregates_in(each, resolver.draft.aggregates)]
+    if not any(used(each) - constants for each in plain):
+        if len(plain) == len(items) or any(used(each) for each in plain):
+            raise too_complex("GROUP BY ALL of constants")
+        return
+    for each in plain:
+        found.key(each)
 
 
 class _Reader:

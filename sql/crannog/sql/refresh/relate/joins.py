@@ -67,7 +67,7 @@ def join(resolver_of: MakeResolver, left: From, right: From, node: exp.Join) -> 
         return _semi(resolver_of, left, right, found, negated=kind == "ANTI")
     if not side and method != "ASOF":
         return _inner(left, right, found)
-    return _outer(left, right, found, f"{method} {side}".strip())
+    return _outer(left, right, found, f"{method} {side}".removeprefix("NATURAL").strip())
 
 
 def _both(left: From, right: From, merged: list[Merged]) -> Scope:

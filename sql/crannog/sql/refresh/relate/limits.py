@@ -51,7 +51,9 @@ def ordered(node: Expr, resolver: Resolver, items: Sequence[Expr]) -> list[Expr]
             raise too_complex("ORDER BY of a constant")
         found = [items[int(inner.name) - 1]]
     else:
-        found = [resolver.resolve(inner, "first")]
+        # Inside of an expression a column of FROM comes first.
+        named = isinstance(inner, exp.Column)
+        found = [resolver.resolve(inner, "first" if named else "after")]
     if not isinstance(node, exp.Ordered):
         return found
     if node.args.get("with_fill"):

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-
 from crannog.sql.refresh.linear import AGGREGATES
 from crannog.sql.refresh.query import Query
-from crannog.sql.refresh.relate.dialect import FaithfulDuckDB
 from crannog.sql.refresh.relate.draft import Draft
 from crannog.sql.refresh.relate.prune import pruned
 from crannog.sql.refresh.relate.queries import query
+from crannog.sql.refresh.relate.reading import parsed
 from crannog.sql.refresh.relate.subqueries import subquery
 from crannog.sql.refresh.relation import Relation
 from crannog.sql.refresh.unsupported import too_complex
@@ -28,12 +24,9 @@ def relate(text: Query, aggregates: AbstractSet[str] = frozenset()) -> Relation:
         aggregates: names of aggregate functions beside DuckDB's own.
     """
     try:
-        tree = sqlglot.parse_one(text.text, read=FaithfulDuckDB)
-        if tree.find(exp.Command) is not None:
-            raise too_complex("the query cannot be analysed")
         draft = Draft(text, query, subquery, AGGREGATES | aggregates)
-        rows = draft.rows(tree, {})
-    except (SqlglotError, RecursionError, ValueError) as error:
+        rows = draft.rows(parsed(text.text), {})
+    except (RecursionError, ValueError) as error:
         raise too_complex("the query cannot be analysed") from error
     if text.columns and len(rows.names) != len(text.columns):
         raise too_complex("its columns are not all known")
