@@ -304,7 +304,13 @@ class ModelRows:
         order = key_of(part) if part is not None else ()
         if part is not None and part.name:
             return refreshed_layout(base.bytes, order)
-        asked = layout_of(self.node.facts, self.maker.columns(self.node))
+        columns = self.maker.columns(self.node)
+        asked = layout_of(self.node.facts, columns)
+        if part is not None:
+            # Names that a query gives by itself, as `count_star()`, are stored as others.
+            given = (name for name, _ in part.query.columns)
+            stored = {name: column.name for name, column in zip(given, columns, strict=True)}
+            order = tuple(stored[name] for name in order)
         return refreshed_layout(base.bytes, asked.order_by or order, asked.partition_by)
 
 
