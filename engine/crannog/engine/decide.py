@@ -5,19 +5,16 @@ Only versions and files are looked at here; `incremental` looks at rows.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from crannog.catalog.delta_log import changes_between
-from crannog.catalog.store import ObjectNotFound
+from crannog.engine.incremental.change_sets import change_set
 from crannog.engine.inputs import pins_of
 from crannog.engine.manifest import InputRef
 from crannog.engine.refresh import Case, Decision, Moved, decide, listed
 from crannog.sql.refresh.reasons import Reason, ReasonCode
 
 if TYPE_CHECKING:
-    from crannog.catalog.delta_log import DataFile
     from crannog.catalog.pins import Pin
     from crannog.engine.bench import Bench
     from crannog.engine.compile import Compiled, Node
@@ -121,28 +118,8 @@ class Decider:
         if (new.id, new.version, new.uuid) == (ref.id, ref.version, ref.uuid):
             return None
         old = lake.pin(ref.digest)
-        try:
-            change = changes_between(lake, old, new)
-        except ObjectNotFound:
-            change = None
-        if change is None:
-            return Moved(key, name, old, new, replaced=new.id != ref.id)
-        added, removed = _net(change.adds, change.removes)
-        return Moved(key, name, old, new, added, removed)
-
-
-def _net(
-    adds: tuple[DataFile, ...], removes: tuple[DataFile, ...]
-) -> tuple[tuple[DataFile, ...] | None, tuple[DataFile, ...]]:
-    """Cancel files that came and went between the two versions, as often as they did.
-
-    A file can go, return by a revert, and go again. None: it came more often than it went, since
-    its rows had moved on into another file, and so they are there more than once.
-    """
-    balance = Counter(file.identity for file in adds)
-    balance.subtract(file.identity for file in removes)
-    if any(abs(count) > 1 for count in balance.values()):
-        return None, ()
-    came = {file.identity: file for file in adds if balance[file.identity] > 0}
-    went = {file.identity: file for file in removes if balance[file.identity] < 0}
-    return tuple(came.values()), tuple(went.values())
+        change = change_set(lake, old, new)
+        if isinstance(change, Reason):
+            replaced = change.code is ReasonCode.INPUT_REPLACED
+            return Moved(key, name, old, new, replaced=replaced)
+        return Moved(key, name, old, new, change.added, change.removed)

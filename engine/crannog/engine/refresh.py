@@ -14,7 +14,6 @@ from crannog.errors import CrannogError
 from crannog.sql.refresh.reasons import Reason, ReasonCode
 
 if TYPE_CHECKING:
-    from crannog.catalog.delta_log import DataFile
     from crannog.catalog.pins import Pin
     from crannog.engine.compile import Node
     from crannog.engine.snapshots.decide import FoldPlan
@@ -27,8 +26,7 @@ class Moved:
     Args:
         old: what was read; None if it can't be had any more.
         new: what is there now; None while it is not known yet.
-        added: files that came, if files only came and went in a known way; else None.
-        removed: files that went.
+        added, removed: how many rows came and went, at most; None: nobody knows.
         expected: what a plan expects of an input that the same build will change: an action.
     """
 
@@ -36,25 +34,24 @@ class Moved:
     name: str
     old: Pin | None
     new: Pin | None
-    added: tuple[DataFile, ...] | None = None
-    removed: tuple[DataFile, ...] = ()
+    added: int | None = None
+    removed: int | None = None
     replaced: bool = False
     expected: str | None = None
 
     @property
     def still(self) -> bool:
         """Whether no row came or went."""
-        return self.added == () and not self.removed
+        return self.added == 0 and self.removed == 0
 
     def change(self) -> InputChange:
         """Return the input's change as a plan shows it."""
-        known = self.added is not None
         return InputChange(
             name=self.name,
             old=self.old.version if self.old else None,
             new=self.new.version if self.new else None,
-            rows_added=sum(file.rows for file in self.added or ()) if known else None,
-            rows_removed=sum(file.rows for file in self.removed) if known else None,
+            rows_added=self.added,
+            rows_removed=self.removed,
         )
 
     def __str__(self) -> str:

@@ -40,8 +40,8 @@ def run_ready(
         except BaseException:
             for future in running:
                 future.cancel()
-            left = set(running)
-            while left:
+            unfinished = set(running)
+            while unfinished:
                 stop()
-                _, left = wait(left, timeout=AWAKE)
+                _, unfinished = wait(unfinished, timeout=AWAKE)
             raise

@@ -1,4 +1,5 @@
 """The rows of a lake's tables, as a refresh asks for them: by pins, and from few files.
+
 What came and went of a table is read once, however often it is asked for.
 """
 

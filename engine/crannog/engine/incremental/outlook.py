@@ -60,4 +60,4 @@ def rejected(prepared: Prepared | Reason, taken: str = "rebuild") -> tuple[Rejec
 def _grows(moved: Moved) -> bool:
     if moved.expected is not None:
         return moved.expected == "append"
-    return moved.added is not None and not moved.removed
+    return moved.added is not None and moved.removed == 0
