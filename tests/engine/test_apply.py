@@ -157,6 +157,44 @@ def test_partitions_are_folders_that_other_readers_understand(tables) -> None:
     assert next(r for r in want if r[0] == 5)[3] == Decimal("1.00")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "TIMESTAMPTZ '2026-01-31 12:00:00.123456+02'",
+        "TIMESTAMP '2026-01-31 12:00:00.123456'",
+        "true",
+        "-7::BIGINT",
+        "'00000000-0000-0000-0000-000000000000'::UUID",
+        "'a\nb''c\"d'",
+        "'NULL'",
+    ],
+)
+def test_a_partition_has_the_value_that_its_rows_have(tables, value: str) -> None:
+    select = f"SELECT 1 AS i, {value} AS p UNION ALL SELECT 2, NULL"
+    columns = columns_of(tables.scratch, select)
+    layout = Layout((), ("p",))
+    files = write_files(tables.scratch, tables.lake, select, "main/t", columns, layout=layout)
+    pin = stage(
+        tables.lake, None, name="main.t", kind="model", columns=columns, adds=files, removes=(),
+        operation="WRITE", location="main/t", partition_by=layout.partition_by,
+    )  # fmt: skip
+    want = tables.scratch.fetchall(f"{select} ORDER BY i")
+    assert tables.rows(pin, "FROM t ORDER BY i") == want
+    table = DeltaTable(tables.publish(pin)).to_pyarrow_table().sort_by("i").to_pylist()
+    shown = want if columns[1].type == columns[1].stored else [(i, p and str(p)) for i, p in want]
+    assert [(row["i"], row["p"]) for row in table] == shown
+
+
+@pytest.mark.parametrize("value", ["DATE 'infinity'", "TIMESTAMPTZ '-infinity'"])
+def test_an_infinite_partition_is_refused(tables, value: str) -> None:
+    select = f"SELECT 1 AS i, {value} AS p"
+    columns = columns_of(tables.scratch, select)
+    with pytest.raises(QueryError, match="infinite"):
+        write_files(
+            tables.scratch, tables.lake, select, "main/t", columns, layout=Layout((), ("p",))
+        )
+
+
 def test_a_partition_of_an_empty_text_is_refused(tables) -> None:
     select = "SELECT 1 AS i, '' AS s"
     columns = columns_of(tables.scratch, select)

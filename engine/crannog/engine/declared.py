@@ -37,6 +37,12 @@ def check_columns(model: Model, columns: Sequence[Column]) -> None:
                 raise each.place.error(
                     "bad_header", f"{key}: {each.text} is {column.type}, which has no order"
                 )
+            if key == "partition_by" and column.stored in ("FLOAT", "DOUBLE"):
+                raise each.place.error(
+                    "bad_header",
+                    f"{key}: {each.text} is {column.type}, whose values no folder can be named by",
+                    "cast it to DECIMAL, or take another column",
+                )
     if model.partition_by and len(model.partition_by) == len(columns):
         raise model.partition_by[0].place.error(
             "bad_header",

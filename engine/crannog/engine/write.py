@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,7 +18,7 @@ from crannog.engine.failures import Place
 from crannog.engine.shield import shielded
 from crannog.errors import CrannogError, QueryError, StorageError
 from crannog.names import literal, quote, quote_if_needed
-from crannog.types import Column
+from crannog.types import TIMESTAMPTZ, Column
 
 if TYPE_CHECKING:
     from crannog.catalog.lake import Lake
@@ -56,6 +57,8 @@ class Layout:
 
 
 PLAIN = Layout()
+_CLOCKS = frozenset({"DATE", "TIMESTAMP", TIMESTAMPTZ})
+_INFINITE = frozenset({"infinity", "-infinity"})
 _LEAST, _MOST, _FILES = 8 << 20, 128 << 20, 256
 
 
@@ -176,32 +179,43 @@ def _files(
         stats = stats_of(inside, count, found)
         size = cast(int, row[2])
         keys = cast("Mapping[str, str | None]", row[5] or {}) if depth > 1 else {}
-        partition = _partition(keys, layout.partition_by)
+        partition = _partition(keys, columns, layout)
         files.append(DataFile(path, size, count, partition, stats, now, schema=schema))
     return files
 
 
 def _partition(
-    keys: Mapping[str, str | None], partition_by: Sequence[str]
+    keys: Mapping[str, str | None], columns: Sequence[Column], layout: Layout
 ) -> dict[str, str | None]:
     """Return a file's values of the columns that it does not have, as a log spells them."""
-    for name in partition_by:
-        if keys[name] == "":
-            raise QueryError(
-                "value_not_storable",
-                f"column {quote(name)} has an empty text, which a partition cannot be of: "
-                "other readers take it for NULL",
-                hint=f"write nullif({quote_if_needed(name)}, '')",
-            )
-    return {name: keys[name] for name in partition_by}
+    kinds = {column.name: column for column in columns}
+    return {name: _spelled(kinds[name], keys[name]) for name in layout.partition_by}
+
+
+def _spelled(column: Column, text: str | None) -> str | None:
+    if text == "":
+        raise QueryError(
+            "value_not_storable",
+            f"column {quote(column.name)} has an empty text, which no partition can have: it is "
+            "how a log spells NULL",
+            hint=f"write nullif({quote_if_needed(column.name)}, '')",
+        )
+    if text is not None and column.stored in _CLOCKS and text in _INFINITE:
+        raise _infinite(column)
+    if text is not None and column.stored == TIMESTAMPTZ:
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return text
 
 
 def _refuse_infinite(found: ColumnStats, columns: Sequence[Column]) -> None:
     column = infinite_column(columns, found)
-    if column is None:
-        return
+    if column is not None:
+        raise _infinite(column)
+
+
+def _infinite(column: Column) -> QueryError:
     name = quote_if_needed(column.name)
-    raise QueryError(
+    return QueryError(
         "value_not_storable",
         f"column {quote(column.name)} has an infinite {column.type}, which cannot be stored",
         hint=f"replace it: CASE WHEN isfinite({name}) THEN {name} END",
