@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from crannog.catalog.delta_log import stage, staged_key
+from crannog.catalog.delta_log import kept_key, stage, staged_key
 from crannog.catalog.locations import new_location
 from crannog.catalog.pins import InputPin, Pin
 from crannog.engine.build_time import names_of, time_pieces
@@ -33,6 +33,7 @@ from crannog.sql.tokens import code_tokens
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from crannog.catalog.changes_kept import KeptChanges
     from crannog.catalog.delta_log import DataFile
     from crannog.catalog.lake import Lake
     from crannog.catalog.pins import JsonObject
@@ -393,12 +394,19 @@ class Maker:
     def _all_rows_in(self, node: Node) -> int:
         return sum(self.pin(key).rows for key in node.inputs if key not in node.views)
 
-    def remember(self, node: Node, pin: Pin, files: Sequence[DataFile]) -> None:
+    def remember(
+        self,
+        node: Node,
+        pin: Pin,
+        files: Sequence[DataFile],
+        changes: KeptChanges | None = None,
+    ) -> None:
         """Note what was written for a model, so that it can be taken away again."""
         assert pin.entry is not None
         assert pin.location is not None
         entry = staged_key(pin.location, pin.entry.version, pin.entry.uuid)
         keys = [f"{pin.location}/{file.path}" for file in files]
+        keys += [kept_key(pin.id, changes)] if changes is not None else []
         with self._lock:
             self._written.setdefault(node.key, []).extend([entry, *keys])
 

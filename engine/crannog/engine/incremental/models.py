@@ -265,7 +265,7 @@ class ModelRows:
             partition_by=base.partition_by,
             changes=made.changes,
         )
-        self.maker.remember(self.node, pin, made.adds)
+        self.maker.remember(self.node, pin, made.adds, made.changes)
         return pin
 
     def decided(self, decision: Decision, steps: Sequence[Step]) -> Decision:
