@@ -69,7 +69,11 @@ def spoil(root: Path, name: str, query: str) -> None:
             lake, pin, name=pin.name, kind=pin.kind, columns=pin.columns, adds=files,
             removes="all", operation="WRITE",
         )  # fmt: skip
-        made = replace(made, model=pin.model, inputs=pin.inputs, project=pin.project, key=pin.key)
+        record = lake.get_object("models", pin.model or "")
+        if "folded" in record:
+            record["folded"] = {**record["folded"], "uuid": made.uuid}  # type: ignore[dict-item]
+        model = lake.put_object("models", record)
+        made = replace(made, model=model, inputs=pin.inputs, project=pin.project, key=pin.key)
         lake.publish(
             "main", lambda head, state: Changes({name: made}),
             author="ann", message="spoil", cause="edit",
@@ -155,16 +159,37 @@ def test_what_no_rebuild_gives_again_is_said_and_is_no_error(shop, crannog):
     (shop / "models" / "dice.sql").write_text("SELECT id, random() AS r FROM raw.orders")
     (shop / "models" / "file.sql").write_text("FROM 'x.csv'")
     (shop / "x.csv").write_text("a\n1\n")
-    (shop / "models" / "kept.sql").write_text(
-        '-- model:\n-- kind = "snapshot"\n-- key = ["id"]\nFROM raw.orders'
-    )
     crannog("build", cwd=shop)
     document = crannog("verify", "--json", cwd=shop).json()
     found = {each["name"]: each for each in document["models"]}
     assert found["main.dice"]["status"] == "not_deterministic"
     assert found["main.dice"]["because"].startswith("not_deterministic: random()")
     assert found["main.dice"]["equal"] is None
-    assert found["main.file"]["status"] == found["main.kept"]["status"] == "not_verified"
+    assert found["main.file"]["status"] == "not_verified"
+
+
+def test_a_snapshot_is_folded_again_from_the_first_commit(shop):
+    file = shop / "models" / "kept.sql"
+    file.write_text(
+        '-- model:\n-- kind = "snapshot"\n-- key = ["id"]\nSELECT id, c FROM raw.orders'
+    )
+    with opened(shop) as lake:
+        lake.sql("UPDATE raw.orders SET c = 'x' WHERE id = 3")
+        lake.build("kept")
+        lake.sql("DELETE FROM raw.orders WHERE id = 4")
+        lake.sql("UPDATE raw.orders SET c = 'y' WHERE id < 3")
+        lake.build("kept")
+        lake.sql("UPDATE raw.orders SET c = 'z' WHERE id < 2")
+        assert len(lake.sql("FROM kept").fetchall()) == 24
+    assert statuses(shop, "kept") == {"main.kept": "equal"}
+    assert statuses(shop, "kept", sample=3) == {"main.kept": "equal"}
+    spoil(shop, "main.kept", "SELECT range::BIGINT AS id, 'c' AS c, now() AS valid_from, NULL AS "
+          "valid_to FROM range(20)")  # fmt: skip
+    assert statuses(shop, "kept") == {"main.kept": "different"}
+    file.write_text('-- model:\n-- kind = "snapshot"\n-- key = ["id"]\nFROM raw.orders')
+    with opened(shop) as lake:
+        lake.build("kept")
+    assert statuses(shop, "kept") == {"main.kept": "not_verified"}
 
 
 def test_ties_that_nothing_settles_are_no_alarm_and_times_are_those_of_the_build(shop):

@@ -168,6 +168,8 @@ class _Verification:
             status = "not_verified" if deterministic else "not_deterministic"
             return replace(said, status=status, because=refused.because)
         wanted = self._wanted(self.scratch)
+        if isinstance(wanted, Reason):
+            return replace(said, status="not_verified", because=wanted.because)
         inexact = self._inexact()
         found = self._found()
         rows, key, where, share = self.kept.pin.rows, self._key(inexact), "", None
@@ -198,9 +200,6 @@ class _Verification:
         """Say why a rebuild would prove nothing."""
         from crannog.sql.references import references
 
-        if self.kept.pin.kind == "snapshot":
-            detail = "a snapshot tells what was there before, which a rebuild does not know"
-            return Reason(ReasonCode.REQUESTED, detail)
         reason = self.kept.unpinned()
         if reason is not None:
             return reason
@@ -210,8 +209,17 @@ class _Verification:
             return Reason(ReasonCode.UNVERSIONED_INPUT, f"it reads the file '{read.files[0].name}'")
         return None
 
-    def _wanted(self, scratch: Scratch, *, shuffled: bool = False) -> str:
-        """Return the rows that a rebuild gives, as they are stored."""
+    def _wanted(self, scratch: Scratch) -> str | Reason:
+        """Return the rows that should be there, as they are stored."""
+        if self.kept.pin.kind != "snapshot":
+            return self._rebuilt(scratch)
+        from crannog.engine.snapshots.replay import replayed
+
+        assert self.past.commit is not None
+        return replayed(self.kept, self.past.commit, scratch)
+
+    def _rebuilt(self, scratch: Scratch, *, shuffled: bool = False) -> str:
+        """Return the rows that a rebuild gives."""
         text, place = self.kept.rebuilt(scratch, self.past, shuffled=shuffled)
         sources = [kind for _, kind in scratch.describe(text, place=place)]
         return cast_query(text, sources, self.columns).sql
@@ -226,7 +234,7 @@ class _Verification:
         """Return the numbers of the columns in which two rebuilds may differ a little."""
         if not self._aggregates():
             return frozenset()
-        found = self._analysis
+        found = self._analysis if self.kept.pin.kind == "model" else None
         if found is not None and found.top is not None:
             return found.top.inexact
         return frozenset(at for at, each in enumerate(self.columns) if each.stored in _FLOATS)
@@ -246,6 +254,8 @@ class _Verification:
 
     def _undefined(self, wanted: str, where: str, inexact: frozenset[int]) -> Reason | None:
         """Say why two rebuilds differ, if they do where input rows come in another order."""
+        if self.kept.pin.kind == "snapshot":
+            return None
         if self._analysis is not None and self._analysis.undefined is not None:
             return self._analysis.undefined
         scratch = self.scratch
@@ -253,7 +263,7 @@ class _Verification:
         scratch.execute(f"CREATE SCHEMA {quote(scratch.name)}.{quote(_FIRST.schema)}")
         scratch.execute(f"CREATE TABLE {first} AS {wanted}")
         with scratch.duck.scratch() as other:
-            second = f"FROM ({self._wanted(other, shuffled=True)}\n) {where}"
+            second = f"FROM ({self._rebuilt(other, shuffled=True)}\n) {where}"
             difference = compare(other, second, f"FROM {first}", self.columns, inexact, limit=0)
         detail = "a rebuild gives other rows where its input rows come in another order"
         return None if difference.equal else Reason(ReasonCode.ORDER_UNDEFINED, detail)
@@ -270,7 +280,11 @@ class _Verification:
         """Return the numbers of the columns by which rows belong together."""
         if self.options.sample is None:
             return ()
-        if self._analysis is not None and (derived := self._analysis.key()):
+        if (
+            self.kept.pin.kind == "model"
+            and self._analysis is not None
+            and (derived := self._analysis.key())
+        ):
             return derived if not inexact & set(derived) else ()
         places = {column.name.lower(): at for at, column in enumerate(self.columns)}
         key = tuple(places[name.lower()] for name in self.kept.pin.key if name.lower() in places)

@@ -166,6 +166,24 @@ class Fold:
         own = todo[-1].time if plan.own else None
         return self._write(plan, ground.commit, own)
 
+    def replayed(self, plan: FoldPlan, pin: Callable[[str], Pin]) -> str:
+        """Fold commits and return the rows as they are stored; nothing is written."""
+
+        def never() -> datetime:
+            raise AssertionError("no commit is made")
+
+        self._here = pin
+        self._begin(plan)
+        for step in self._steps(plan, never):
+            self._fold(step, newest=False)
+        kept = ", ".join(quote(column.name) for column in self.columns)
+        return f"SELECT {kept} FROM {self._rows}"
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Sentences about versions that could not be folded."""
+        return tuple(self._left_out)
+
     def _steps(self, plan: FoldPlan, time: Callable[[], datetime]) -> list[Step]:
         tables = self.compiled.ground.state.tables
         ids = {key: entry.id for key, entry in tables.items() if key in self.node.uses}
