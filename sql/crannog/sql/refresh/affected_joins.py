@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -39,7 +39,9 @@ def join_rows(affected: Affected, node: Join, targets: Targets) -> Piece | None:
 
 def _walked(affected: Affected, node: Join, at: int, targets: Targets) -> Piece | None:
     """Go from a child that changed along equalities to those that have the targets."""
-    order = _path(node, at, used(*targets.values()))
+    reached = _reached(node, at)
+    targets = {name: _nearest_equal(affected, node, reached, t) for name, t in targets.items()}
+    order = _path(node, reached, used(*targets.values()))
     around = [node.children[number] for number in order]
     on = usable(node.on, around)
     for one, other in _links(node, order):
@@ -79,17 +81,33 @@ def _links(node: Join, order: Sequence[int]) -> list[tuple[Relation, Relation]]:
     return found
 
 
-def _path(node: Join, start: int, wanted: set[str]) -> list[int]:
-    """Return the children between one and those that have the wanted columns, in order."""
-    came_from: dict[int, int] = {}
-    reached = [start]
-    for at in reached:
+def _reached(node: Join, start: int) -> dict[int, int]:
+    """Return the children to which equalities lead from one, nearest first, each with the last."""
+    found = {start: start}
+    for at in (queue := [start]):
         for number, child in enumerate(node.children):
-            if number in reached:
-                continue
-            if equalities(node.on, node.children[at].columns, child.columns):
-                came_from[number] = at
-                reached.append(number)
+            by = equalities(node.on, node.children[at].columns, child.columns)
+            if by and number not in found:
+                found[number] = at
+                queue.append(number)
+    return found
+
+
+def _nearest_equal(affected: Affected, node: Join, reached: Iterable[int], target: Expr) -> Expr:
+    """Return an expression over the nearest child that has it, or what is equal to it."""
+    for at in reached:
+        columns = node.children[at].columns
+        if used(target) <= set(columns):
+            return target
+        found = equal_over(node, target, columns, affected.types)
+        if found is not None:
+            return found
+    return target
+
+
+def _path(node: Join, reached: Mapping[int, int], wanted: set[str]) -> list[int]:
+    """Return the children between the first and those that have the wanted columns, in order."""
+    start = next(iter(reached))
     needed = {start}
     for number, child in enumerate(node.children):
         if not wanted & set(child.columns):
@@ -97,7 +115,7 @@ def _path(node: Join, start: int, wanted: set[str]) -> list[int]:
         back = number
         while back not in needed:
             needed.add(back)
-            back = came_from.get(back, start)
+            back = reached.get(back, start)
     apart = [number for number in sorted(needed) if number not in reached]
     return [number for number in reached if number in needed] + apart
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import permutations
+
 from crannog.sql.refresh.equalities import equalities
-from crannog.sql.refresh.pushing import Spot
+from crannog.sql.refresh.origins import origin
+from crannog.sql.refresh.pushing import Locality, Spot
 from crannog.sql.refresh.reasons import Reason, ReasonCode
 from crannog.sql.refresh.relation import (
     Aggregate,
     Attach,
+    Join,
     Limit,
     Outer,
     Project,
@@ -21,25 +26,47 @@ from crannog.sql.refresh.relation import (
 from crannog.sql.refresh.rewrite import expressions, nodes
 
 
-def measured(root: Spot) -> tuple[frozenset[Spot], ...]:
-    """Return the tables whose rows aggregates sum up, those that they read for it, and all."""
-    summed: set[Spot] = set()
-    grouped: set[Spot] = set()
+def measured(root: Spot, locality: Locality) -> Iterator[frozenset[Spot]]:
+    """Yield the tables whose rows aggregates sum up, then those nearest to them, at last all."""
+    found: set[Spot] = set()
     for spot in root.all():
         if isinstance(spot.node, Aggregate):
-            grouped |= _behind(spot, set())
             for value in spot.node.values:
-                summed |= _behind(spot.below[0], used(value))
-    return frozenset(summed), frozenset(grouped), frozenset(_behind(root, set()))
+                found |= _behind(spot.below[0], used(value))
+    links = list(_links(root, locality)) if found else []
+    while found:
+        yield frozenset(found)
+        nearest = {there for here, there in links if here in found} - found
+        if not nearest:
+            break
+        found |= nearest
+    yield frozenset(_behind(root, set()))
+
+
+def _links(root: Spot, locality: Locality) -> Iterator[tuple[Spot, Spot]]:
+    """Yield tables of which an equality joins rows, each with the other, both ways."""
+    for spot in root.all():
+        if not isinstance(spot.node, (Join, Outer, Attach)):
+            continue
+        for one, other in permutations(spot.below, 2):
+            for each in equalities(spot.node.on, one.node.columns, other.node.columns):
+                here = origin(one, each.one, locality) or []
+                there = origin(other, each.other, locality) or []
+                yield from ((a, b) for a, _ in here for b, _ in there)
 
 
 def _behind(spot: Spot, names: set[str]) -> set[Spot]:
-    """Return the tables that columns come from; those of all rows, if none are named."""
+    """Return the tables that columns come from; if none are named, those that make the rows.
+
+    What is looked up for rows that stay in any case does not make them.
+    """
     node = spot.node
     if isinstance(node, Scan):
         return {spot}
     if not names:
-        return set[Spot]().union(*(_behind(below, names) for below in spot.below))
+        looked_up = isinstance(node, Attach) or (isinstance(node, Outer) and node.kind != "full")
+        making = spot.below[:1] if looked_up else spot.below
+        return set[Spot]().union(*(_behind(below, names) for below in making))
     found: set[Spot] = set()
     computed = _computed(node, names)
     for below in spot.below:

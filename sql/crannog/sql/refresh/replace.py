@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from crannog.sql.refresh.affected import Affected
 from crannog.sql.refresh.column_types import Types
 from crannog.sql.refresh.facts import measured, why_no_key
+from crannog.sql.refresh.origins import scan_of
 from crannog.sql.refresh.program import KEYS, Restrict, Step, Version
 from crannog.sql.refresh.pushing import Condition, Locality, Part, Spot
 from crannog.sql.refresh.query import Query
@@ -20,6 +21,8 @@ from crannog.sql.refresh.sunk import sunk
 
 _MOST_KEYS = 3
 _WIDEST = 4
+_TELLING = frozenset({"INTEGER", "UINTEGER", "DATE", "UUID"})
+_TEXT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ def replaces(relation: Relation, query: Query) -> tuple[Key, ...] | Reason:
     low = sunk(relation, types)
     locality = Locality(low, types)
     changing = {place.name for place in query.places if not place.pinned}
+    facts = {scan_of(spot).place for spot in next(measured(Spot(low), locality))}
     found: list[tuple[tuple[int, ...], Key]] = []
     reasons: list[Reason] = []
     for rank, positions in _choices(low, query, locality):
@@ -92,7 +96,8 @@ def replaces(relation: Relation, query: Query) -> tuple[Key, ...] | Reason:
             reasons.append(refused.reason)
             continue
         restricted = key.places() & changing
-        if restricted:
+        # What is read beside the facts is seldom what takes time.
+        if restricted & facts:
             found.append(((-len(restricted), *rank), key))
     if not found:
         return reasons[0] if reasons else why_no_key(low)
@@ -114,14 +119,18 @@ def _choices(
         pairs = locality.pushed(root, condition)
         reached[at] = frozenset(spot for spot, asked in pairs if asked is not None)
     # A column that only leads to a table beside what is summed up makes no key finer.
-    levels = measured(root)
-    facts = next((each for each in levels if any(each & s for s in reached.values())), levels[-1])
+    levels = measured(root, locality)
+    facts = next((each for each in levels if any(each & s for s in reached.values())), frozenset())
     useful = {at: spots for at, spots in reached.items() if spots & facts}
+    if not useful:
+        return []
     found: dict[tuple[int, ...], tuple[int, ...]] = {}
     # An empty set of tables: what no column reaches alone, all of them may reach together.
     for wanted in dict.fromkeys([*useful.values(), frozenset[Spot]()]):
         columns = [at for at, spots in useful.items() if wanted <= spots]
-        columns.sort(key=lambda at: (-len(useful[at]), _clumsy(query.columns[at][1]), at))
+        telling = min(_clumsiness(query.columns[at][1]) for at in columns)
+        columns = [at for at in columns if _clumsiness(query.columns[at][1]) <= max(telling, _TEXT)]
+        columns.sort(key=lambda at: (-len(useful[at]), _clumsiness(query.columns[at][1]), at))
         positions = tuple(sorted(columns[:_WIDEST]))
         direct = frozenset[Spot]().union(*(useful[at] for at in positions))
         found[positions] = (-len(direct & facts), -len(direct), -len(positions))
@@ -129,10 +138,8 @@ def _choices(
     return [(found[positions], positions) for positions in ranked[: 2 * _MOST_KEYS]]
 
 
-def _clumsy(kind: str) -> bool:
-    """Say whether values of a type are long, or compared slowly."""
-    return (
-        kind in ("VARCHAR", "BLOB", "JSON")
-        or kind.startswith(("STRUCT", "MAP", "UNION"))
-        or (kind.endswith("]"))
-    )
+def _clumsiness(kind: str) -> int:
+    """Return how badly values of a type suit a key: identifiers and days suit best."""
+    if kind in ("VARCHAR", "BLOB"):
+        return _TEXT
+    return 0 if kind.endswith("INT") or kind in _TELLING or kind.startswith("TIMESTAMP") else 2
