@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from crannog.sql.refresh.reasons import Reason, ReasonCode
 from crannog.sql.refresh.relate.aggregates import is_aggregate
-from crannog.sql.refresh.relate.canonical import Expr, bare, canonical, rebuilt
+from crannog.sql.refresh.relate.canonical import Expr, bare, canonical, rebuilt, sql
 from crannog.sql.refresh.relate.draft import Ctes, Draft, Pending
 from crannog.sql.refresh.relate.scope import Scope, folded
 from crannog.sql.refresh.relation import used
@@ -60,6 +60,7 @@ class Resolver:
         windows: the definitions of WINDOW, by folded name.
         pending: subqueries found, whose columns the expressions use.
         outer: columns found in the scope around this SELECT.
+        keys: what its rows are grouped by, where that is known.
     """
 
     draft: Draft
@@ -69,6 +70,7 @@ class Resolver:
     windows: Mapping[str, exp.Window] = field(default_factory=dict)
     pending: list[Pending] = field(default_factory=list)
     outer: set[str] = field(default_factory=set)
+    keys: Sequence[Expr] = ()
     _items: dict[int, tuple[Expr, set[str]]] = field(default_factory=dict)
     _aliases: Aliases = "none"
     _before: int = 0
@@ -176,8 +178,10 @@ class Resolver:
         return self._named(parts)
 
     def _named(self, parts: list[str]) -> Expr:
-        if self._aliases == "first" and len(parts) == 1 and (found := self._by_alias(parts)):
-            return found
+        if self._aliases == "first" and len(parts) == 1:
+            found = self._by_alias(parts)
+            if found is not None and not self._is_key(parts, found):
+                return found
         value = self.scope.find(parts)
         if value is None and self._aliases != "none":
             value = self._by_alias(parts)
@@ -192,6 +196,18 @@ class Resolver:
         if parts[-1].lower() == "rowid":
             raise Unsupported(Reason(ReasonCode.ORDER_UNDEFINED, "rowid depends on order of rows"))
         raise too_complex(f"the name {'.'.join(parts)} is not resolved")
+
+    def _is_key(self, parts: list[str], found: Expr) -> bool:
+        """Say whether a name is a column of FROM that is grouped by: then it is no other's name."""
+        if not self.keys:
+            return False
+        value = self.scope.find(parts)
+        if value is None or sql(value) == sql(found):
+            return False
+        own = used(value)
+        if any(not isinstance(key, exp.Column) and used(key) & own for key in self.keys):
+            raise too_complex(f"the name {parts[0]} means a key and something else")
+        return any(sql(key) == sql(value) for key in self.keys)
 
     def _by_alias(self, parts: list[str]) -> Expr | None:
         at = self.alias(parts[0], self._before)

@@ -15,7 +15,7 @@ _FOLD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 
 def folded(name: str) -> str:
     """Return a name as DuckDB compares it: only A to Z have a case."""
-    return name.translate(_FOLD)
+    return name.lower() if name.isascii() else name.translate(_FOLD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class Item:
 
     def find(self, name: str) -> Output | None:
         """Return the column of a name."""
-        found = [each for each in self.columns if each.name and folded(each.name) == folded(name)]
+        wanted = folded(name)
+        found = [each for each in self.columns if each.name and folded(each.name) == wanted]
         if len(found) > 1:
             raise too_complex(f"the name {name} is ambiguous")
         return found[0] if found else None

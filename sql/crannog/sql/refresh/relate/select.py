@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from crannog.sql.refresh.relate import stars
-from crannog.sql.refresh.relate.aggregates import Grouped, aggregates_in, check_columns
+from crannog.sql.refresh.relate.aggregates import Grouped, Grouping, aggregates_in, check_columns
 from crannog.sql.refresh.relate.canonical import Expr, column, conjuncts, sql
 from crannog.sql.refresh.relate.draft import Ctes, Draft, Pending, Rows
 from crannog.sql.refresh.relate.expressions import Resolver
@@ -65,6 +65,7 @@ class _Clauses:
     qualify: list[Expr] = field(default_factory=list)
     on: list[Expr] = field(default_factory=list)
     order: list[Expr] = field(default_factory=list)
+    groups: Grouping = field(default_factory=Grouping)
 
     def __iter__(self) -> Iterator[Expr]:
         for each in (self.items, self.having, self.qualify, self.on, self.order):
@@ -136,9 +137,11 @@ def finished(body: Body) -> Rows:
 def _clauses(body: Body) -> _Clauses:
     node, resolver = body.node, body.resolver
     clauses = _Clauses(body.items)
+    clauses.groups = grouping(node.args.get("group"), resolver, clauses.items)
     if node.args.get("having") is not None:
-        condition = resolver.resolve(node.args["having"].this, "first")
-        clauses.having = conjuncts(condition)
+        resolver.keys = clauses.groups.keys
+        clauses.having = conjuncts(resolver.resolve(node.args["having"].this, "first"))
+        resolver.keys = ()
     if node.args.get("qualify") is not None:
         clauses.qualify = conjuncts(resolver.resolve(node.args["qualify"].this, "after"))
     distinct = node.args.get("distinct")
@@ -160,15 +163,14 @@ def is_aggregated(body: Body, expressions: _Clauses | Sequence[Expr]) -> bool:
 
 
 def _grouped(body: Body, relation: Relation, clauses: _Clauses) -> Relation:
-    groups = grouping(body.node.args.get("group"), body.resolver, clauses.items)
-    grouped = Grouped(body.draft, groups.keys)
+    grouped = Grouped(body.draft, clauses.groups.keys)
     clauses.change(grouped.above)
     below, above = _split(body.resolver.pending, grouped)
     relation = attached(relation, below)
     check_columns([*grouped.keys, *grouped.values], relation)
     if any(each.find(exp.Explode, exp.Unnest) for each in (*grouped.keys, *grouped.values)):
         raise too_complex("unnest() is grouped by or aggregated")
-    return attached(grouped.relation(relation, groups.sets), above)
+    return attached(grouped.relation(relation, clauses.groups.sets), above)
 
 
 def _split(pending: list[Pending], grouped: Grouped) -> tuple[list[Pending], list[Pending]]:

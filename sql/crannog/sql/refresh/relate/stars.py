@@ -66,7 +66,9 @@ def _expanded(
             continue
         if name is not None and key in replaced:
             value = resolver.resolve(replaced[key])  # noqa: PLW2901  (what stands for the column)
-        found.append(Chosen(renamed.get(key, name), value, resolved=True))
+        # Such a name may be used by ORDER BY, like one behind AS.
+        own = key in replaced or key in renamed
+        found.append(Chosen(renamed.get(key, name), value, alias=own, resolved=True))
     return found
 
 

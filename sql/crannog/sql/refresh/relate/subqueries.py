@@ -15,6 +15,7 @@ from crannog.sql.refresh.relate.shape import at_most_one
 from crannog.sql.refresh.relation import used
 from crannog.sql.refresh.unsupported import too_complex
 
+_SEVERAL = "More than one row returned by a subquery used as an expression"
 _ROWS_ALONE = ("group", "having", "qualify", "offset")
 
 
@@ -97,10 +98,21 @@ def _alone(kind: Kind, rows: Rows, probe: tuple[Expr, ...], name: str) -> Pendin
         if len(probe) != len(columns):
             raise too_complex("IN over another number of columns")
         return Pending("in", rows.relation, (), probe, tuple(columns), name)
-    if len(columns) != 1 or not at_most_one(rows.relation):
-        raise too_complex("a scalar subquery that may give several rows")
-    value = exp.Max(this=columns[0])
+    if len(columns) != 1:
+        raise too_complex("a scalar subquery of several columns")
+    one = at_most_one(rows.relation)
+    value = exp.Max(this=columns[0]) if one else _only_value(columns[0])
     return Pending("value", rows.relation, (), (), (value,), name)
+
+
+def _only_value(value: Expr) -> Expr:
+    """Return the value of the only row; as in the subquery, several are an error."""
+    several = exp.GT(
+        this=exp.Count(this=exp.Star(), big_int=True), expression=exp.Literal.number(1)
+    )
+    failure = exp.Anonymous(this="error", expressions=[exp.Literal.string(_SEVERAL)])
+    branch = exp.If(this=several, true=failure)
+    return canonical(exp.Case(ifs=[branch], default=exp.Max(this=value.copy())))
 
 
 def _is_global(body: Body, items: list[Expr]) -> bool:
@@ -129,18 +141,23 @@ def _value(body: Body, items: list[Expr], name: str) -> Pending:
 
 
 def _first(body: Body, items: list[Expr], name: str) -> Pending:
-    """Return the first row by an order that LIMIT 1 keeps of those that match."""
+    """Return the only row that matches, or the first one by the order of a LIMIT 1."""
     node = body.node
     order = node.args.get("order")
-    if _not_rows(body) or node.args.get("distinct") or limit_clause(node) != "LIMIT 1":
+    limit = limit_clause(node)
+    if _not_rows(body) or node.args.get("distinct") or limit not in ("", "LIMIT 1"):
         raise too_complex("a correlated scalar subquery that is no aggregate")
-    if len(items) != 1 or order is None or is_aggregated(body, items):
+    if len(items) != 1 or (limit and order is None) or is_aggregated(body, items):
         raise too_complex("a correlated scalar subquery that is no aggregate")
-    parts = [part for each in order.expressions for part in ordered(each, body.resolver, items)]
+    orders = order.expressions if limit and order is not None else []
+    parts = [part for each in orders for part in ordered(each, body.resolver, items)]
     if any(each.find(exp.Window, exp.Explode, exp.Unnest) for each in (*items, *parts)):
         raise too_complex("a correlated scalar subquery that is no aggregate")
     relation = attached(body.relation, body.resolver.pending)
     if body.resolver.outer or not used(*items, *parts) <= set(relation.columns):
         raise too_complex("a subquery selects columns of the query around")
-    value = exp.First(this=exp.Order(this=items[0], expressions=parts))
+    if limit:
+        value: Expr = exp.First(this=exp.Order(this=items[0], expressions=parts))
+    else:
+        value = _only_value(items[0])
     return Pending("value", relation, tuple(body.correlated), (), (canonical(value),), name)
