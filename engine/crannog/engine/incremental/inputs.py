@@ -25,6 +25,7 @@ class Inputs:
         self._work = work
         self._source = source
         self._reads = part.reads
+        self._changes: dict[tuple[object, ...], str] = {}
         self.places = {place.name: place for place in part.query.places}
 
     def columns(self, name: str) -> tuple[str, ...]:
@@ -65,10 +66,15 @@ class Inputs:
         columns = self.columns(name)
         return _completed(self.places[name], self.rows(name, version, columns, {}), columns)
 
-    def nothing(self, name: str) -> str:
-        """Return a SELECT of no rows under all columns of a place."""
-        columns = [f"CAST(NULL AS {kind}) AS {quote(c)}" for c, kind in self.places[name].columns]
-        return f"SELECT {', '.join(columns)} WHERE false"
+    def nothing(self, name: str, columns: Sequence[str] | None = None) -> str:
+        """Return a SELECT of no rows under all columns of a place, or some of them."""
+        wanted = {column.lower() for column in columns or ()}
+        listed = [
+            f"CAST(NULL AS {kind}) AS {quote(column)}"
+            for column, kind in self.places[name].columns
+            if not wanted or column.lower() in wanted
+        ]
+        return f"SELECT {', '.join(listed)} WHERE false"
 
     def put(self, name: str, select: str) -> None:
         """Let the part's text find these rows at a place."""
@@ -81,11 +87,14 @@ class Inputs:
 
     def changes_table(self, name: str, sign: Version) -> str:
         """Return the name of the table of the rows that came or went; it is made once."""
-        table = f"@{sign} {name}"
+        place, columns = self.places[name], self.columns(name)
+        # A table that is read at several places changes once.
+        table = self._changes.setdefault(
+            (place.table, place.pinned, columns, sign), f"@{sign} {name}"
+        )
         if table not in self._work.counts:
-            columns = self.columns(name)
             word: Literal["plus", "minus"] = "plus" if sign == "plus" else "minus"
-            select = self._source.change(self.places[name], word, columns)
+            select = self._source.change(place, word, columns)
             said = "came" if sign == "plus" else "went"
             self._work.table(table, select, f"rows that {said} at {name}")
         return table

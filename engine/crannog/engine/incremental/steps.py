@@ -51,6 +51,9 @@ class Steps:
         self._work.table(step.target, step.sql, f"makes {step.target}")
 
     def _select(self, step: Restrict) -> str:
+        sets = _sets(step)
+        if sets and all(any(not self._work.counts[j.table] for j in joins) for joins in sets):
+            return self._inputs.nothing(step.place, step.columns)
         bounds = self._bounds(step)
         ranges = self.ranges(step)
         where = [f"({each})" for each in step.where]
@@ -58,7 +61,6 @@ class Steps:
         rows = self._inputs.rows(step.place, step.version, self._needed(step), ranges)
         listed = ", ".join(quote(column) for column in step.columns) or "NULL AS none"
         filtered = f" WHERE {' AND '.join(where)}" if where else ""
-        sets = _sets(step)
         if not sets:
             return f"SELECT {listed} FROM ({rows}){filtered}"
         if len(sets) == 1:
