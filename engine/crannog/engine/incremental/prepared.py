@@ -64,6 +64,18 @@ def _prepared(compiled: Compiled, node: Node) -> Prepared:
     variables = compiled.values(node.facts)
     with compiled.duck().scratch() as scratch:
         found = expand(compiled, node, scratch)
-    with compiled.duck().scratch() as scratch:
-        parts = plan_parts(found.query, binder(scratch, variables))
+    # What a variable is bound as is part of what the rules rest on.
+    kinds = tuple((name, type(value).__name__) for name, value in sorted(variables.items()))
+    parts = _known.get((found.query, kinds))
+    if parts is None:
+        with compiled.duck().scratch() as scratch:
+            parts = plan_parts(found.query, binder(scratch, variables))
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[found.query, kinds] = parts
     return Prepared(found.query, parts, found.pins, found.where, variables)
+
+
+# A process that builds again and again, as a scheduler does, finds the rules of a query once.
+_MOST_KNOWN = 2_000
+_known: dict[tuple[Query, tuple[tuple[str, str], ...]], tuple[Part, ...]] = {}
