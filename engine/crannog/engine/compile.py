@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from crannog.engine.build_time import BuildTime, time_changed, time_pieces, uses_of
@@ -15,7 +16,7 @@ from crannog.engine.declared import check_columns, layout_changed, placed
 from crannog.engine.facts import Facts, SourceFile
 from crannog.engine.failures import Place
 from crannog.engine.inputs import Past, spliced, through_views
-from crannog.engine.last import Last, last_of, why_changed
+from crannog.engine.last import Last, last_of, seed_meaning, under_new_names, why_changed
 from crannog.engine.macro_files import changed_macros, refuse_built_in, test_changed
 from crannog.engine.manifest import variable_texts
 from crannog.engine.outline import Outline, meaning_of
@@ -186,18 +187,20 @@ class Compiled:
         if last is not None and self._holds(node, last):
             return _with(node, last.meaning, text_changed=_renamed(node, last))
         meaning = self._meaning(node)
-        if last is not None and last.meaning == meaning and last.entry.kind == node.kind:
-            changed = last.sha != node.facts.sha
-            if changed:
-                check_columns(self.outline.texts.model(node.facts.path), self.columns(node.key))
-            return _with(node, meaning, text_changed=changed or _renamed(node, last))
+        if last is not None and last.entry.kind == node.kind:
+            last, names = under_new_names(node, last, self.ground.state)
+            if last.meaning in (meaning, self._meaning(node, names) if names else meaning):
+                changed = last.sha != node.facts.sha
+                if changed:
+                    check_columns(self.outline.texts.model(node.facts.path), self.columns(node.key))
+                changed = changed or bool(names) or _renamed(node, last)
+                return _with(replace(node, last=last), meaning, text_changed=changed)
         columns = self._bind(node)
         unfit = why_changed(self, node) if last is not None else None
         return _with(node, meaning, columns, unfit)
 
     def _seed(self, node: Node) -> Node:
-        types = json.dumps(sorted(node.facts.types.items()))
-        meaning = hashlib.sha256(f"{node.file.sha} {types}".encode()).hexdigest()
+        meaning = seed_meaning(node.facts, node.file)
         last = node.last
         if last is not None and last.meaning == meaning and last.entry.kind == node.kind:
             changed = last.sha != node.facts.sha or _renamed(node, last)
@@ -322,7 +325,12 @@ class Compiled:
         last = last_of(self.ground, key)
         return last.meaning if last is not None else self.ground.state.tables[key].digest
 
-    def _meaning(self, node: Node) -> str:
+    def _meaning(self, node: Node, names: Mapping[str, str] = MappingProxyType({})) -> str:
+        """Return what a model's rows depend on besides its inputs' rows.
+
+        Args:
+            names: keys of inputs, each with the one that it is to be called by.
+        """
         from crannog.sql.fingerprint import meaning
 
         model = self.outline.texts.model(node.facts.path)
@@ -332,18 +340,23 @@ class Compiled:
         tables = []
         for each in found.tables:
             key = meant(each.parts) or ""
-            tables.append((each, f"{key} {ids.get(key, '')}" if each.at is not None else key))
+            name = names.get(key, key)
+            tables.append((each, f"{name} {ids.get(key, '')}" if each.at is not None else name))
+        columns = {
+            names.get(key, key): [(c.name, c.type) for c in self.columns(key)] for key in node.uses
+        }
         digest = meaning(
             model.tokens,
             tables=tables,
-            columns={key: [(c.name, c.type) for c in self.columns(key)] for key in node.uses},
+            columns=columns,
             variables=self.variables_of(node.facts),
             settings=SETTINGS,
             semantics=SEMANTICS,
         )
         if not node.views:
             return digest
-        return hashlib.sha256(json.dumps([digest, sorted(node.views.items())]).encode()).hexdigest()
+        views = sorted((names.get(key, key), meaning) for key, meaning in node.views.items())
+        return hashlib.sha256(json.dumps([digest, views]).encode()).hexdigest()
 
     def _bind(self, node: Node) -> tuple[Column, ...]:
         from crannog.engine.write import columns_of

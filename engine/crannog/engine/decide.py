@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from crannog.engine.incremental.change_sets import change_set
 from crannog.engine.inputs import pins_of
 from crannog.engine.manifest import InputRef
-from crannog.engine.refresh import Case, Decision, Moved, decide, listed
+from crannog.engine.refresh import Case, Decision, Moved, as_moved, decide, listed
+from crannog.names import TableName
 from crannog.sql.refresh.reasons import Reason, ReasonCode
 
 if TYPE_CHECKING:
@@ -55,6 +56,19 @@ class Decider:
             staged: what this build has made of its inputs.
             will: what is expected of inputs that are not built yet.
         """
+        return self.told(node, self._decide(node, staged, will))
+
+    def told(self, node: Node, decision: Decision) -> Decision:
+        """Say also that a table is renamed, where a model's file has moved."""
+        was = self.ground.renamed.get(node.key)
+        if was is None:
+            return decision
+        old = node.last.item.facts.path if node.last and node.last.item else was
+        return as_moved(decision, f"{old} moved: {TableName.parse(was)} becomes {node.facts.name}")
+
+    def _decide(
+        self, node: Node, staged: Mapping[str, Pin], will: Mapping[str, str] | None
+    ) -> Decision:
         if node.kind == "snapshot":
             from crannog.engine.snapshots.decide import decide_fold
 

@@ -34,6 +34,8 @@ class Ground:
         lake: None where there is none yet; then the state is empty.
         files: by path.
         gone: keys of tables that this build drops, which nothing may read any more.
+        renamed: keys that tables have in `state` and `manifest` and will have in the lake once this
+            build is published, each with the one that it has until then.
     """
 
     project: str
@@ -47,6 +49,7 @@ class Ground:
     files: Mapping[str, SourceFile]
     variables: Mapping[str, object] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def keys(self) -> set[str]:

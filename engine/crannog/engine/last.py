@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.pins import JsonObject
@@ -18,9 +19,11 @@ from crannog.sql.refresh.reasons import Reason, ReasonCode
 
 if TYPE_CHECKING:
     from crannog.catalog.pins import Pin
-    from crannog.catalog.state import Entry
+    from crannog.catalog.state import Entry, State
     from crannog.engine.compile import Compiled, Node
+    from crannog.engine.facts import Facts, SourceFile
     from crannog.engine.ground import Ground
+    from crannog.engine.outline import Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,30 @@ class Last:
         """Return the meaning that a view had which was read."""
         ref = self.inputs.get(key)
         return ref.uuid if ref is not None else None
+
+
+def seed_meaning(facts: Facts, file: SourceFile) -> str:
+    """Return what the rows of a seed depend on: its file, and the types that are wanted."""
+    types = json.dumps(sorted(facts.types.items()))
+    return hashlib.sha256(f"{file.sha} {types}".encode()).hexdigest()
+
+
+def under_new_names(node: Node, last: Last, state: State) -> tuple[Last, dict[str, str]]:
+    """Return what a build left under the names that its inputs have now, and the new ones' old.
+
+    A table that was renamed since is the same table.
+    """
+    lost = {ref.id: key for key, ref in last.inputs.items() if key not in node.inputs}
+    renamed = {
+        key: lost[state.tables[key].id]
+        for key in node.inputs
+        if key not in last.inputs and key in state.tables and state.tables[key].id in lost
+    }
+    if not renamed:
+        return last, {}
+    new = {old: key for key, old in renamed.items()}
+    inputs = {new.get(key, key): ref for key, ref in last.inputs.items()}
+    return replace(last, inputs=inputs), renamed
 
 
 def last_of(ground: Ground, key: str) -> Last | None:
@@ -206,13 +233,16 @@ def _place(compiled: Compiled, node: Node, record: JsonObject) -> str:
 
 
 def _tokens(compiled: Compiled, node: Node) -> str:
-    """Return a hash of what the text says, with names replaced by what they mean."""
-    if node.facts.kind == "seed":
-        return node.meaning
+    return tokens_of(compiled.outline.texts, node.facts, node.file, node.names)
+
+
+def tokens_of(texts: Texts, facts: Facts, file: SourceFile, names: Mapping[str, str]) -> str:
+    """Return a hash of what a file says, with names replaced by what they mean."""
+    if facts.kind == "seed":
+        return seed_meaning(facts, file)
     from crannog.engine.outline import meaning_of
 
-    texts = compiled.outline.texts
-    model = texts.model(node.facts.path)
-    meant = meaning_of(node.names)
-    tables = [(r, meant(r.parts) or "") for r in texts.references(node.facts.path).tables]
+    model = texts.model(facts.path)
+    meant = meaning_of(names)
+    tables = [(r, meant(r.parts) or "") for r in texts.references(facts.path).tables]
     return hashlib.sha256("\0".join(canonical(model.tokens, tables)).encode()).hexdigest()

@@ -90,7 +90,10 @@ class Maker:
             return Made(pin, parts=hidden.dropped(()))
         if not decision.runs:
             assert node.last is not None
-            return Made(self._described(self.lake.pin(node.last.entry), node))
+            pin = self.lake.pin(node.last.entry)
+            hidden = HiddenTables(self.lake, self.compiled.ground.state, node.facts.table)
+            parts, record = hidden.renamed(self._hidden(pin))
+            return Made(self._described(pin, node, hidden=record), parts=parts)
         if decision.fold is not None:
             return self._fold(node, decision.fold)
         return self._whole(node)

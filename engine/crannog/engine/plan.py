@@ -112,7 +112,10 @@ def draft(
     )
     from crannog.engine.compile import Compiled
     from crannog.engine.decide import Decider
+    from crannog.engine.moved import with_moves
 
+    found = with_moves(found, keys)
+    ground = found.ground
     compiled = Compiled(found, keys, bench.duck, forget=forget)
     warnings = (*found.warnings, *compiled.warnings)
     if compiled.errors:

@@ -81,6 +81,7 @@ class Publication:
         self.taken: dict[str, str] = {}
         self.published: set[str] = set()
         self.texts: list[str] = []
+        self.renamed: dict[str, str] = {}
         self._said: str | None = None
 
     def publish(self, branch: str, origin: Origin) -> Commit | None:
@@ -113,15 +114,19 @@ class Publication:
             if self.outcomes[key].node.text_changed and key not in self.published
         ]
         dropped = [key for key in self.pruned if key in state.tables]
-        pins |= self._hidden(pins) | dict.fromkeys(dropped)
+        self.renamed = {key: self.ground.renamed[key] for key in pins if key in self.ground.renamed}
+        self.texts = [name for name in self.texts if TableName.parse(name).key not in self.renamed]
+        pins |= self._hidden(pins) | dict.fromkeys(dropped) | self._old_names(state)
+        dropped_names = [*dropped, *self.renamed.values()]
         pins |= dict.fromkeys(
             each for key in dropped for each in hidden_keys(state, TableName.parse(key))
         )
         before = load_manifest(self.lake, state, self.ground.project)
-        manifest = self._manifest(before or Manifest(), state, dropped)
-        something = self.published or self.texts or dropped or noted
+        manifest = self._manifest(before or Manifest(), state, dropped_names)
+        something = self.published or self.texts or dropped or noted or self.renamed
         if not something and self._same_tests(before, manifest):
             return None
+        pins = {key: pin for key, pin in pins.items() if pin is not None or key in state.tables}
         projects = {self.ground.project: store_manifest(self.lake, manifest)}
         said = self._said or self._message(dropped, noted)
         return Changes(pins, projects, said, time=self._time(pins))
@@ -148,7 +153,7 @@ class Publication:
             each = self.outcomes[key]
             if not each.fine or each.made is None:
                 continue
-            was, now = self.ground.state.tables.get(key), state.tables.get(key)
+            was, now = self.ground.state.tables.get(key), self._entry(state, key)
             below = [need for need in each.node.inputs if need in taken]
             if (was and was.digest) != (now and now.digest):
                 ours = input_refs(each.made.pin)
@@ -160,6 +165,20 @@ class Publication:
             elif self._overtaken(each, head, state):
                 taken[key] = "others published while it was folded: the next build folds that too"
         return taken
+
+    def _old_names(self, state: State) -> dict[str, None]:
+        """Return the keys that renamed tables lose, with those of their hidden ones."""
+        found: dict[str, None] = {}
+        for old in self.renamed.values():
+            hidden = hidden_keys(state, TableName.parse(old))
+            found |= dict.fromkeys(key for key in (old, *hidden) if key in state.tables)
+        return found
+
+    def _entry(self, state: State, key: str) -> Entry | None:
+        """Return what a branch has of a table, be it under the name that it had before."""
+        old = self.ground.renamed.get(key)
+        found = state.tables.get(key)
+        return state.tables.get(old) if found is None and old is not None else found
 
     def _restamp(self, head: Head) -> None:
         """Give the rows of snapshots that speak of this commit a time that it can still have.
@@ -180,7 +199,7 @@ class Publication:
             return False
         before = self.ground.state.tables
         return head.commit.time >= each.made.time or any(
-            need in before and not _ref(before[need]).same_rows(state.tables.get(need))
+            need in before and not _ref(before[need]).same_rows(self._entry(state, need))
             for need in each.node.inputs
         )
 
@@ -316,6 +335,11 @@ class Publication:
         built = [self.outcomes[k].node.facts.name for k in self.outcomes if k in self.published]
         gone = [str(TableName.parse(key)) for key in dropped]
         parts = [f"build {_listed(built)}"] if built else []
+        moved = [
+            f"{TableName.parse(old)} to {self.compiled.table(key)}"
+            for key, old in self.renamed.items()
+        ]
+        parts += [f"rename {_listed(moved)}"] if moved else []
         parts += [f"drop {_listed(gone)}"] if gone else []
         parts += [f"note the text of {_listed(self.texts)}"] if self.texts and not parts else []
         parts += [f"note that {_listed(noted)} is up to date"] if noted and not parts else []

@@ -156,6 +156,7 @@ class Decision:
 
 WRITES = frozenset({"create", "rebuild", "append", "merge", "replace", "staging"})
 REFRESH = "refresh"
+RENAME = "rename"
 
 
 def decide(case: Case) -> Decision:
@@ -203,6 +204,19 @@ def rebuilt(decision: Decision, reason: Reason, rejected: tuple[Rejected, ...] =
         counted=True,
         rejected=rejected,
     )
+
+
+def as_moved(decision: Decision, said: str) -> Decision:
+    """Say of a model whose file has moved that its table is renamed, with what else is done.
+
+    Args:
+        said: from where to where.
+    """
+    if decision.action in ("skip", RENAME):
+        return replace(decision, action=RENAME, strategy=RENAME, because=said)
+    if said in decision.because:
+        return decision
+    return replace(decision, because=f"{decision.because}; {said}")
 
 
 def refuse_rebuild(node: Node, reason: Reason) -> None:

@@ -20,6 +20,7 @@ from crannog.engine.events import (
 )
 from crannog.engine.inputs import through_views
 from crannog.engine.macro_files import test_changed
+from crannog.engine.refresh import RENAME
 from crannog.engine.retest import Retest
 from crannog.engine.schedule import run_ready
 from crannog.engine.steps import ModelResult, TestResult
@@ -215,6 +216,7 @@ class Run:
                 self._listener(ModelStarted(node.facts.name, decision.action))
             if decision.tentative:
                 decision, made = self._maker.refresh(node, decision)
+                decision = self._decider.told(node, decision)
             else:
                 made = self._maker.make(node, decision)
             self._maker.staged[node.key] = made.pin
@@ -228,7 +230,8 @@ class Run:
         failed = next((test for test in tests if not test.ok), None)
         if failed is not None:
             return Outcome(node, "failed", decision, made, 0.0, tests, failed.error)
-        return Outcome(node, "ok" if decision.runs else "unchanged", decision, made, 0.0, tests)
+        done = decision.runs or decision.action == RENAME
+        return Outcome(node, "ok" if done else "unchanged", decision, made, 0.0, tests)
 
     def _tested_as_it_is(self, node: Node, decision: Decision) -> Outcome:
         """Run the tests of a model that stays, where they rest on tables that have moved."""

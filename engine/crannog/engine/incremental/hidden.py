@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.locations import new_location
@@ -63,14 +64,28 @@ class HiddenTables:
             entry = self._state.tables.get(self.key(part))
             if entry is None or entry.digest != kept[part.name]:
                 return _LOST
-        return {name: self._lake.pin(digest) for name, digest in kept.items()}
+        return {name: self._named(name, digest) for name, digest in kept.items()}
+
+    def renamed(self, record: JsonObject) -> tuple[dict[str, Pin | None], JsonObject]:
+        """Return the tables that have another name by now, by key, and the record that says so."""
+        kept = cast("Mapping[str, str]", record.get("parts") or {})
+        pins = {name: self._named(name, digest) for name, digest in kept.items()}
+        if all(pin.name == self._lake.pin(kept[name]).name for name, pin in pins.items()):
+            return {}, record
+        parts = {name: self._lake.put_pin(pin) for name, pin in pins.items()}
+        named = {TableName.parse(pin.name).key: pin for pin in pins.values()}
+        return dict(named), {**record, "parts": parts}
+
+    def _named(self, part: str, digest: str) -> Pin:
+        """Return a kept table under the name that goes with the model's."""
+        return replace(self._lake.pin(digest), name=str(hidden_table(self._model, part)))
 
     def base(self, part: Part) -> Pin:
         """Return what a part's next version goes on top of; for a new table, one without any."""
         name = hidden_table(self._model, part.name)
         entry = self._state.tables.get(name.key)
         if entry is not None and entry.kind == KIND:
-            return self._lake.pin(entry)
+            return replace(self._lake.pin(entry), name=str(name))
         id = uuid.uuid4().hex
         return Pin(id, str(name), KIND, location=new_location(self._lake, str(name), id))
 
