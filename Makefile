@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: setup demo test lint bench oracle races faults format help
+.PHONY: setup demo test lint bench bench-refresh oracle races faults format help
 
 help:
 	@echo "make setup   make .venv and .venv-oracle (may run twice, or twice at once)"
@@ -11,6 +11,7 @@ help:
 	@echo "make test    lint, then every test"
 	@echo "make lint    ruff, mypy, import-linter"
 	@echo "make bench   measure against plain DuckDB, and what start-up and history cost"
+	@echo "make bench-refresh   measure refreshes beside a full recompute, at SF=1 or another"
 	@echo "make oracle  TPC-H at SF1 and TPC-DS at SF0.1, smaller on S3, against DuckDB's own answers"
 	@echo "make races   20,000 schedules of the publish protocol, and 400 commits of 8 processes"
 	@echo "make faults  every store call of every write killed and failed, and 1,000 histories of a model"
@@ -44,6 +45,9 @@ faults: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+bench-refresh: setup
+	@$(BIN)/python -m benchmarks.refresh --sf $(or $(SF),1) $(PARTS)
 
 format: setup
 	$(BIN)/ruff check --fix-only .
