@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from crannog.engine.incremental.prepared import Prepared, prepare
 from crannog.names import quote
-from crannog.sql.refresh.parts import Linear, Part
+from crannog.sql.refresh.parts import Linear, Part, plan_parts
 from crannog.sql.refresh.program import Make, Match, SemiJoin, Step, versioned
-from crannog.sql.refresh.reasons import Reason, ReasonCode
+from crannog.sql.refresh.reasons import Reason, ReasonCode, Unsupported
 
 if TYPE_CHECKING:
     from crannog.engine.compile import Compiled, Node
@@ -69,8 +69,12 @@ def analyse(compiled: Compiled, node: Node) -> Analysis:
 
 
 def analyse_ground(ground: Ground, duck: Duck) -> Analysis | None:
-    """Do the same for the one model that stands on a ground; None where it does not bind there."""
+    """Do the same for the one model that stands on a ground; None where it does not bind there.
+
+    A key is preferred to hidden parts.
+    """
     from crannog.engine.compile import Compiled
+    from crannog.engine.incremental.expand import binder, expand
     from crannog.engine.outline import outline
 
     found = outline(ground)
@@ -78,7 +82,17 @@ def analyse_ground(ground: Ground, duck: Duck) -> Analysis | None:
         return None
     [key] = found.facts
     compiled = Compiled(found, {key}, lambda: duck)
-    return None if compiled.errors else analyse(compiled, compiled.nodes[key])
+    if compiled.errors:
+        return None
+    node = compiled.nodes[key]
+    try:
+        with duck.scratch() as scratch:
+            query = expand(compiled, node, scratch).query
+        with duck.scratch() as scratch:
+            bind = binder(scratch, compiled.values(node.facts))
+            return Analysis(plan_parts(query, bind, force="replace"))
+    except Unsupported as refused:
+        return Analysis(reason=refused.reason)
 
 
 def statements(part: Part, strategy: str, changed: Collection[str]) -> list[str]:

@@ -87,7 +87,12 @@ def build(
 
 
 def build_on(
-    here: Callable[[], Ground], settings: Settings, duck: Duck, author: str, message: str
+    here: Callable[[], Ground],
+    settings: Settings,
+    duck: Duck,
+    author: str,
+    message: str,
+    listener: Listener = ignore,
 ) -> BuildResult:
     """Build what stands on a ground that is no project's, in a DuckDB that is there.
 
@@ -95,7 +100,7 @@ def build_on(
         here: returns the ground as it is now.
         message: that of the commit.
     """
-    wish = _Wish(here, settings, Selection(), BuildOptions(), ignore, author, message=message)
+    wish = _Wish(here, settings, Selection(), BuildOptions(), listener, author, message=message)
     return _built(wish, follows=False, duck=duck)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crannog.engine.ddl.views import bound_text, check_cycle, check_names, inputs_of
 from crannog.engine.edit import lookup_at, message_of, no_rest, placed, target_of
+from crannog.engine.events import Event, Warned
 from crannog.engine.lookup import unknown_table
 from crannog.engine.materialized.ground import Text, ground_of, kept_text, standing
 from crannog.engine.ownership import SQL, is_materialized, kind_of, refuse_made
@@ -124,8 +125,18 @@ def _built(run: Run, door: Door, lake: Lake, text: Text) -> Outcome:
     """Build one materialized view, by the same rules as the models of a project."""
     from crannog.engine.build import build_on
 
+    told: list[str] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Warned):
+            told.append(event.message)
+
     here = standing(text, lake, door.settings.branch)
-    result = build_on(here, door.settings, run.duck, run.author, message_of(run))
+    notice = lake.notice
+    try:
+        result = build_on(here, door.settings, run.duck, run.author, message_of(run), hear)
+    finally:
+        lake.notice = notice
     if result.errors:
         raise _explained(run, text, result)
     [model] = result.models
@@ -137,7 +148,7 @@ def _built(run: Run, door: Door, lake: Lake, text: Text) -> Outcome:
         "rows_removed": model.rows_removed if model.status == "ok" else 0,
     }
     word = run.statement.word.upper()
-    return Outcome(word, rows, result.commit, result.warnings, said=said)
+    return Outcome(word, rows, result.commit, (*result.warnings, *told), said=said)
 
 
 def _explained(run: Run, text: Text, result: BuildResult) -> CrannogError:
