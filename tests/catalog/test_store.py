@@ -108,7 +108,11 @@ def test_data_files_are_flushed_with_their_folders(
     monkeypatch.setattr(os, "fsync", fsync)
     store.sync(["main/t/part-1.parquet"])
     lake = str(tmp_path)
-    assert set(flushed) == {lake, f"{lake}/main", f"{lake}/main/t", f"{lake}/main/t/part-1.parquet"}
+    file, folder = f"{lake}/main/t/part-1.parquet", f"{lake}/main/t"
+    assert set(flushed) == {os.path.dirname(lake), lake, f"{lake}/main", folder, file}
+    flushed.clear()
+    store.sync(["main/t/part-1.parquet"])
+    assert flushed == [file, folder]
 
 
 @pytest.mark.parametrize(

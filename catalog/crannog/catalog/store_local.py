@@ -142,12 +142,11 @@ class LocalStore:
             path = self._path(key)
             with self._translated("write", key):
                 _sync_file(path)
-            folder = os.path.dirname(path)
-            while folder not in folders and len(folder) >= len(self.root):
-                folders.add(folder)
-                folder = os.path.dirname(folder)
+            folders.add(os.path.dirname(path))
         for folder in folders:
-            _sync_folder(folder)
+            with self._translated("write", folder):
+                self._make_folder(folder)
+                _sync_folder(folder)
 
     def _path(self, key: str) -> str:
         if key.startswith("/") or ".." in key.split("/") or "\0" in key:
