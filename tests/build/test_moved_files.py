@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from crannog.engine import connect
@@ -232,10 +234,38 @@ def test_hidden_parts_move_along(shop, ask):
     assert shop.build().commit is None
 
 
-def test_two_builds_that_rename_at_once_do_it_once(moved):
-    from crannog.engine.build import build
-    from crannog.engine.steps import BuildOptions, Selection
+@pytest.fixture
+def unleased(monkeypatch):
+    """Let builds overlap, as when a lease has expired: safety must not depend on it."""
+    monkeypatch.setattr("crannog.catalog.leases.acquire", lambda *words: nullcontext())
 
-    first = moved.built()
-    second = build(moved.project, moved.settings(), Selection(()), BuildOptions())
-    assert (first.commit is None, second.commit) == (False, None)
+
+def meanwhile(work, action):
+    """Build, and do something else just when a table was renamed, before anybody sees it."""
+
+    def listener(event):
+        if type(event).__name__ == "ModelFinished" and event.action == "rename":
+            action()
+
+    return work.build(listener=listener)
+
+
+def test_two_builds_that_rename_at_once_do_it_once(moved, ask, unleased):
+    others = []
+    result = meanwhile(moved, lambda: others.append(moved.built()))
+    assert result.errors == ()
+    assert result.commit is None
+    assert ask.of(result, "marts.daily").because == f"taken from {others[0].commit[:7]}"
+    assert moved.rows("marts.daily") == [("ann", 3), ("bob", 10)]
+    assert moved.build().commit is None
+
+
+def test_a_rename_of_what_another_build_has_dropped_meanwhile_is_a_conflict(moved, unleased):
+    def drop():
+        (moved.root / "models/marts/daily.sql").rename(moved.root / "aside.sql")
+        moved.model("marts.top", "SELECT 1 AS customer")
+        moved.built(prune=True)
+
+    result = meanwhile(moved, drop)
+    assert [error.code for error in result.errors] == ["published_meanwhile"]
+    assert result.commit is None

@@ -144,6 +144,11 @@ class Decision:
         return self.action in WRITES
 
     @property
+    def does(self) -> bool:
+        """Whether there is something to tell of: data is written, or a table renamed."""
+        return self.runs or self.action == RENAME
+
+    @property
     def tentative(self) -> bool:
         """Whether its inputs' changes are still to be looked at."""
         return not self.counted

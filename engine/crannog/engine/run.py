@@ -20,7 +20,6 @@ from crannog.engine.events import (
 )
 from crannog.engine.inputs import through_views
 from crannog.engine.macro_files import test_changed
-from crannog.engine.refresh import RENAME
 from crannog.engine.retest import Retest
 from crannog.engine.schedule import run_ready
 from crannog.engine.steps import ModelResult, TestResult
@@ -150,7 +149,7 @@ class Run:
         for key, node in nodes.items():
             tested = [_SOURCE + each for each in node.inputs if each in sources]
             needs[key] = [*(need for need in graph.needs(key) if need in nodes), *tested]
-        self._total = len(sources) + sum(each.runs for each in self._expected.values())
+        self._total = len(sources) + sum(each.does for each in self._expected.values())
         self._listener(RunStarted("build", self._total))
         with self._sampling():
             run_ready(needs, self._step, threads=threads, stop=stop)
@@ -202,7 +201,7 @@ class Run:
         outcome = replace(outcome, seconds=seconds if outcome.decision.runs else 0.0)
         with self._lock:
             self.outcomes[key] = outcome
-        if expected.runs:
+        if expected.does:
             self._finished(outcome)
 
     def _attempt(self, node: Node, expected: Decision) -> Outcome:
@@ -212,7 +211,7 @@ class Run:
                 decision = self._decider.decide(node, self._maker.staged)
             if not decision.runs and not node.text_changed and not decision.inputs:
                 return self._tested_as_it_is(node, decision)
-            if decision.runs:
+            if decision.does:
                 self._listener(ModelStarted(node.facts.name, decision.action))
             if decision.tentative:
                 decision, made = self._maker.refresh(node, decision)
@@ -230,8 +229,7 @@ class Run:
         failed = next((test for test in tests if not test.ok), None)
         if failed is not None:
             return Outcome(node, "failed", decision, made, 0.0, tests, failed.error)
-        done = decision.runs or decision.action == RENAME
-        return Outcome(node, "ok" if done else "unchanged", decision, made, 0.0, tests)
+        return Outcome(node, "ok" if decision.does else "unchanged", decision, made, 0.0, tests)
 
     def _tested_as_it_is(self, node: Node, decision: Decision) -> Outcome:
         """Run the tests of a model that stays, where they rest on tables that have moved."""
