@@ -117,7 +117,7 @@ class Draft:
         text = " ".join(model.sql.lower() for model in self.models)
         read = [each for each in self.tables if each.name in text] or self.tables
         rounds = []
-        for _ in range(rng.choice([3, 3, 4, 5, 6])):
+        for _ in range(rng.choice([3, 4, 5, 6, 6])):
             grow = rng.random() < 0.35
             some = rng.sample(read, min(len(read), rng.choice([1, 1, 2, 2, 3])))
             if rng.random() < 0.1:

@@ -27,6 +27,7 @@ class From:
     Args:
         alone: a `*` gives exactly the scope.
         listed: the last relation stands after a comma, so that a join looks at it alone.
+        near: how many columns stand before the last comma; DuckDB lets ON see these too.
         conditions: of joins that WHERE makes.
     """
 
@@ -34,6 +35,7 @@ class From:
     scope: list[Ref]
     alone: bool = True
     listed: bool = False
+    near: int = 0
     conditions: list[str] = field(default_factory=list)
 
 
@@ -160,9 +162,9 @@ class Sources(Expressions):
         if kind in {"comma", "cross"}:
             joined = self.rng.choice([", ", " CROSS JOIN "]) if kind == "cross" else ", "
             found.sql += f"{joined}{text}"
-            found.listed = True
             if kind == "comma":
                 found.conditions.append(self.on(found.scope, right))
+            self._after_comma(found)
             found.scope += right
         elif "using" in kind:
             self._using(found, kind, text, right, shared)
@@ -171,15 +173,21 @@ class Sources(Expressions):
             found.scope += [each for each in right if each.name not in shared]
             found.alone = False
         elif kind in {"semi", "anti"}:
-            found.sql += f" {kind.upper()} JOIN {text} ON {self.on(found.scope, right)}"
+            found.sql += (
+                f" {kind.upper()} JOIN {text} ON {self.on(found.scope[found.near :], right)}"
+            )
         else:
             word = {"left": "LEFT", "right": "RIGHT", "full": "FULL OUTER"}.get(kind, "")
-            on = self.on(found.scope, right)
+            near = found.scope[found.near :] if self.chance(0.9) else found.scope
+            on = self.on(near, right)
             if kind == "odd":
                 word = self.rng.choice(["", "LEFT"])
-                on = self.condition([*found.scope, *right], 1)
+                on = self.condition([*near, *right], 1)
             found.sql += f" {word} JOIN {text} ON {on}".replace("  ", " ")
             found.scope += right
+
+    def _after_comma(self, found: From) -> None:
+        found.listed, found.near = True, len(found.scope)
 
     def _natural(self, found: From, right: list[Ref]) -> bool:
         """Say whether all names in common are of one kind, and the same each time."""
@@ -259,7 +267,7 @@ class Sources(Expressions):
         else:
             text = f"[{self.value(found.scope, kind, 0)}, {self.value(found.scope, kind, 0)}]"
         found.sql += f", unnest({text}) AS {alias}(u)"
-        found.listed = True
+        self._after_comma(found)
         found.scope.append(Ref(f"{alias}.u", "u", kind))
 
     def _lateral(self, found: From, taken: set[str]) -> None:
@@ -267,7 +275,7 @@ class Sources(Expressions):
         inner = refs(alias, columns)
         value = self.rng.choice([each for each in inner if each.exact and each.kind in POOLS])
         name = self.alias()
-        found.listed = True
+        self._after_comma(found)
         on = self.on(found.scope, inner)
         aggregate = self.rng.choice(["max", "min", "count"])
         found.sql += (

@@ -112,7 +112,7 @@ STYLES: dict[str, Style] = {
         cte=0.25,
     ),
 }
-MIX = {"linear": 2.6, "merge": 1.6, "keyed": 3.5, "global": 1.6, "wild": 1.2}
+MIX = {"linear": 2.2, "merge": 2.0, "keyed": 3.0, "global": 2.6, "wild": 1.2}
 # What subqueries and CTEs of a query are: those of a linear query are linear.
 INSIDE = {
     "linear": {"linear": 1},

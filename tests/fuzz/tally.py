@@ -28,8 +28,13 @@ class Failure:
 
     def text(self) -> str:
         """Return it for a person."""
-        sql = next(each.sql for each in self.scenario.models if each.name == self.model)
-        return f"{self.kind} in {self.model}, round {self.round}, {self.how}\n{sql}\n{self.detail}"
+        found = self.scenario
+        models = [f"{each.name}: {each.sql}" for each in found.models]
+        data = (
+            [f"rows {found.rows}", f"rounds {found.rounds}"] if len(str(found.rows)) < 2000 else []
+        )
+        head = f"{self.kind} in {self.model}, round {self.round}, {self.how}"
+        return "\n".join([head, *models, *data, self.detail[-1500:]])
 
 
 @dataclass
@@ -49,6 +54,7 @@ class Tally:
     own: Counter[str] = field(default_factory=Counter)
     queries: int = 0
     rendered: int = 0
+    slow: int = 0
     unrelated: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
 
@@ -69,6 +75,7 @@ class Tally:
             getattr(self, name).update(getattr(other, name))
         self.queries += other.queries
         self.rendered += other.rendered
+        self.slow += other.slow
         self.failures += other.failures
 
     def lines(self) -> list[str]:
@@ -86,5 +93,5 @@ class Tally:
         own = ", ".join(f"{name} {count}" for name, count in self.own.most_common())
         told.append(f"chosen by the engine itself: {own}")
         told += [f"rebuilt {count:6}  {reason}" for reason, count in self.reasons.most_common(25)]
-        told.append(f"{len(self.failures)} failures")
+        told.append(f"{len(self.failures)} failures, {self.slow} that took too long")
         return told
