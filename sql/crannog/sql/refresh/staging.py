@@ -198,8 +198,10 @@ class Stages:
             if grain.coarse(key):
                 continue
             names = [name for name in node.columns if name in wanted]
-            names += [name for name in key if name not in names]
-            kept = self._stored(wide, names)
+            more = [name for name in key if name not in names]
+            kept = self._stored(wide, [*names, *more])
+            if kept is not None and more:
+                return Project(kept, tuple(names), tuple(map(column, names)))
             if kept is not None:
                 return kept
         return None
