@@ -15,6 +15,7 @@ from crannog.engine.steps import Selection
 from crannog.errors import CrannogError, ModelError
 from crannog.names import quote_if_needed, split_name
 from crannog.sql.build_time import time_used
+from crannog.sql.doubts import Doubt, doubts
 from crannog.sql.graph import Graph
 from crannog.sql.header import Declared
 from crannog.sql.macros import Macro, Macros, parse_macros
@@ -189,6 +190,8 @@ class _Outliner:
             for use in (*found.files, *found.functions)
             if use in found.files or use.name.lower().startswith(READS_FILES)
         ]
+        if model.kind != "snapshot":
+            self.warnings += [_doubted(model, each) for each in doubts(model.tokens)]
         return Facts(
             name=str(file.table),
             path=file.path,
@@ -373,6 +376,14 @@ def _at_reference(
     return model.source.error(
         model.sql, reference.start, reference.end, code=code, message=message, hint=hint
     )
+
+
+def _doubted(model: Model, doubt: Doubt) -> str:
+    """Return a doubt with the place that it is about."""
+    at = model.source.error(
+        model.sql, doubt.start, doubt.end, code=doubt.reason.code.value, message=doubt.said
+    )
+    return f"{at.file}:{at.line}:{at.column}: {doubt.said}"
 
 
 def _whose(project: str | None) -> str:

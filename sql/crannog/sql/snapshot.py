@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from crannog.names import literal, quote
-from crannog.sql.refresh.volatile import volatile
+from crannog.sql.refresh.volatile import find_volatile
 
 if TYPE_CHECKING:
     from crannog.errors import CrannogError
     from crannog.sql.model import Model
     from crannog.sql.references import References
-    from crannog.sql.tokens import Token
 
 VALID_FROM = "valid_from"
 VALID_TO = "valid_to"
@@ -47,9 +46,9 @@ def check_snapshot(model: Model, read: References) -> None:
                 f"{_WHY} {use.name} is not kept: it is outside the lake",
                 "load it into a table first",
             )
-    reason = volatile(model.tokens)
-    if reason is not None:
-        at = _culprit(model.tokens)
+    found_at = find_volatile(model.tokens)
+    if found_at is not None:
+        at, reason = found_at
         raise _refusal(
             model,
             at.start,
@@ -64,14 +63,6 @@ def _refusal(
     model: Model, start: int, end: int, code: str, message: str, hint: str | None
 ) -> CrannogError:
     return model.source.error(model.sql, start, end, code=code, message=message, hint=hint)
-
-
-def _culprit(tokens: Sequence[Token]) -> Token:
-    """Return the name that makes a text volatile."""
-    for at, token in enumerate(tokens):
-        if volatile(tokens[: at + 1]) is not None:
-            return token if token.is_name else tokens[at - 1]
-    return tokens[0]
 
 
 def repeated(version: str, key: Sequence[str]) -> str:

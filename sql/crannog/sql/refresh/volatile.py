@@ -48,6 +48,14 @@ def volatile(tokens: Sequence[Token], pinned: Collection[int] = ()) -> Reason | 
     >>> volatile(tokenize('SELECT now()')).because
     'time_dependent: now() is the time of the build'
     """
+    found = find_volatile(tokens, pinned)
+    return found[1] if found is not None else None
+
+
+def find_volatile(
+    tokens: Sequence[Token], pinned: Collection[int] = ()
+) -> tuple[Token, Reason] | None:
+    """Return the first name whose value two runs may differ in, and why; else None."""
     for index, token in enumerate(tokens):
         word = token.name.lower() if token.is_name else ""
         called = index + 1 < len(tokens) and tokens[index + 1].text == "("
@@ -56,11 +64,12 @@ def volatile(tokens: Sequence[Token], pinned: Collection[int] = ()) -> Reason | 
             continue
         if not called and (word not in _BARE or token.kind == "quoted"):
             if word in _SAMPLES and _samples(tokens, index):
-                return Reason(ReasonCode.NOT_DETERMINISTIC, "a sample is drawn anew at each build")
+                said = "a sample is drawn anew at each build"
+                return token, Reason(ReasonCode.NOT_DETERMINISTIC, said)
             continue
         reason = _judge(word, called, tokens, index)
         if reason is not None:
-            return reason
+            return token, reason
     return None
 
 
