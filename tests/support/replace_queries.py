@@ -116,7 +116,8 @@ QUERIES = {
             SELECT c, s, g FROM orders FULL JOIN customers USING (c)) AS f
         LEFT JOIN products AS p ON p.g = f.g""",
     "asof join": """
-        SELECT o.k, o.c, o.d, p.g FROM orders AS o ASOF JOIN products AS p
+        SELECT o.k, o.c, o.d, p.g FROM orders AS o ASOF JOIN
+        (SELECT p, since, min(g) AS g FROM products GROUP BY ALL) AS p
         ON p.p = o.c AND o.d >= p.since""",
     "asof left join": """
         SELECT o.k, o.c, o.d, p.since FROM orders AS o ASOF LEFT JOIN
@@ -212,6 +213,8 @@ QUERIES = {
         SELECT s AS v, 'o' AS kind, count(*) AS n FROM orders GROUP BY s
         UNION ALL SELECT CAST(q AS VARCHAR), 'i', 1 FROM items""",
     "union": "SELECT c FROM orders UNION SELECT p FROM products",
+    "union that turns numbers into text": """
+        SELECT s AS v, c FROM orders UNION ALL SELECT q, p FROM items""",
     "joined union": """
         SELECT u.c, g, count(*) AS n FROM (
             SELECT c, d FROM orders UNION ALL SELECT p, since FROM products) AS u
@@ -239,6 +242,9 @@ QUERIES = {
     "filter above a group": """
         SELECT c, s, n FROM (SELECT c, s, count(*) AS n FROM orders GROUP BY c, s)
         WHERE c > 0 AND n > 1""",
+    "filter above a rollup": """
+        SELECT c, s, n FROM (SELECT c, s, count(*) AS n FROM orders GROUP BY c, ROLLUP (s))
+        WHERE s IS NULL AND c > 0""",
     "filter above a union": """
         SELECT c, s FROM (SELECT c, s FROM orders UNION ALL SELECT c, g FROM customers)
         WHERE s = 'a'""",
