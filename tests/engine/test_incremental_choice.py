@@ -135,6 +135,18 @@ def test_rows_that_only_came_are_appended_and_else_signed(source):
     assert (found.strategy, found.rows_added, found.rows_removed) == ("signed", 12, 12)
 
 
+def test_very_many_changed_rows_are_not_sent_through_a_join_but_may_be_appended(source):
+    joined = built(source, *MODELS["join"])
+    filtered = MemoryModel(source, MODELS["filter"], "filtered")
+    filtered.build()
+    run(source, "INSERT INTO {a} SELECT i, 5, 1.0, 0 FROM range(60_000) r(i)")
+    reason = joined.refresh()
+    assert isinstance(reason, Reason)
+    assert reason.code == ReasonCode.CHEAPER
+    found = refreshed(filtered)
+    assert (found.strategy, found.rows_added) == ("append", 60_000)
+
+
 def test_a_row_that_is_to_go_but_is_not_there_makes_a_rebuild_and_says_so(source):
     model = built(source, *MODELS["filter"])
     source.scratch.execute(f"DELETE FROM {model.output.sql} WHERE id = 7")

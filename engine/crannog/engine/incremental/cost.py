@@ -9,12 +9,13 @@ READ = 0.4
 # Recomputing some keys, and finding and replacing their rows, costs so many times their share.
 RECOMPUTE = 2.5
 # So do rows that came and went, and are joined with others.
-PASS = 3.0
+PASS = 5.0
 # New rows that are only added cost what they would in a rebuild.
 ADD = 1.0
 # Below this nobody would notice what counting the rows of inputs is to save.
 FEW_CHANGES = 50_000
-FEW_BYTES = 1 << 24
+# An estimate below this is not worth a better one.
+SURE = 0.5
 # So many keys are looked up in the output with all columns at once.
 FEW_KEYS = 10_000
 

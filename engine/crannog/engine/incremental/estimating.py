@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from crannog.engine.incremental.cost import FEW_BYTES, RECOMPUTE, Estimate
-from crannog.engine.incremental.ranges import as_range, for_columns
-from crannog.engine.incremental.source import Range
+from crannog.engine.incremental.cost import RECOMPUTE, SURE, Estimate
+from crannog.engine.incremental.ranges import as_range, for_columns, sharpest
 from crannog.sql.refresh.program import Restrict, Step, Version
 
 if TYPE_CHECKING:
@@ -16,18 +15,23 @@ if TYPE_CHECKING:
 _SIGNS: tuple[Version, ...] = ("plus", "minus")
 
 
-def of_rows(job: Job, terms: Iterable[tuple[str, Sequence[str]]], weight: float) -> Estimate:
+def of_rows(job: Job, terms: Sequence[tuple[str, Sequence[str]]], weight: float) -> Estimate:
     """Return what sending changed rows through a query costs.
 
     Args:
         terms: each a place whose rows changed, and those that it is joined with.
     """
-    read = 0
-    if job.bytes_full > FEW_BYTES:
-        for changed, others in terms:
-            within = _locality(job, changed)
-            read += sum(int(job.inputs.size(name) * within) for name in others)
-    return Estimate(job.share_changed, read, job.bytes_full, weight)
+
+    def estimate(within: Callable[[str], float]) -> Estimate:
+        read = sum(
+            int(job.inputs.size(other) * within(changed))
+            for changed, others in terms
+            for other in others
+        )
+        return Estimate(job.share_changed, read, job.bytes_full, weight)
+
+    most = estimate(lambda _: 1.0)
+    return most if most.relative < SURE else estimate(lambda name: _locality(job, name))
 
 
 def of_keys(job: Job, rows: int, steps: Sequence[Step]) -> Estimate:
@@ -45,14 +49,16 @@ def of_keys(job: Job, rows: int, steps: Sequence[Step]) -> Estimate:
         if isinstance(step, Restrict) and step.version == "new" and job.steps.ready(step)
     }
     later = {step.place for step in steps if isinstance(step, Restrict)} - bounds.keys()
-    within = 1.0
-    if later and job.bytes_full > FEW_BYTES:
-        within = max(_locality(job, name) for name in job.changed)
-    read = 0
-    for name in job.inputs.places:
-        size = job.inputs.size(name, bounds.get(name))
-        read += int(size * within) if name in later else size
-    return Estimate(share, read, job.bytes_full, RECOMPUTE)
+
+    def estimate(within: float) -> Estimate:
+        sizes = {name: job.inputs.size(name, bounds.get(name)) for name in job.inputs.places}
+        read = sum(int(s * within) if name in later else s for name, s in sizes.items())
+        return Estimate(share, read, job.bytes_full, RECOMPUTE)
+
+    most = estimate(1.0)
+    if most.relative < SURE or not later:
+        return most
+    return estimate(max(_locality(job, name) for name in job.changed))
 
 
 def _locality(job: Job, name: str) -> float:
@@ -61,21 +67,20 @@ def _locality(job: Job, name: str) -> float:
     What they are joined with is taken to lie as close.
     """
     total = job.inputs.size(name)
-    kinds = dict(job.inputs.places[name].columns)
-    columns = [(column, kinds[column]) for column in job.inputs.columns(name)]
-    signs = [sign for sign in _SIGNS if job.inputs.count(name, sign)]
-    bounds: list[Mapping[str, Range]] = []
-    for sign in signs:
-        table = job.inputs.changes_table(name, sign)
-        found = zip(columns, for_columns(job.ranges, table, None, columns), strict=True)
-        bounds.append(
-            {c: as_range(values, null_safe=True) for (c, _), values in found if values.known}
-        )
-    if not total or not bounds:
-        return 0.0
-    shares = [
-        max(job.inputs.size(name, {column: each[column]}) for each in bounds) / total
-        for column in bounds[0]
-        if all(column in each for each in bounds)
+    tables = [
+        job.inputs.changes_table(name, sign) for sign in _SIGNS if job.inputs.count(name, sign)
     ]
-    return min(shares, default=1.0)
+    if not total or not tables:
+        return 0.0
+    read = job.inputs.columns(name)
+    columns = [each for each in job.inputs.places[name].columns if each[0] in read]
+    kinds = dict(columns)
+    sides = [sharpest(columns, for_columns(job.ranges, table, None, columns)) for table in tables]
+    both = {column: [side[column] for side in sides if column in side] for column in sides[0]}
+    bounds = {
+        column: job.ranges.around(found, kinds[column])
+        for column, found in both.items()
+        if len(found) == len(sides)
+    }
+    ranges = {column: as_range(each, null_safe=True) for column, each in bounds.items()}
+    return job.inputs.size(name, ranges) / total
