@@ -134,12 +134,23 @@ def test_an_error_in_a_macros_tables_points_into_the_macro(shop):
     assert error.code == "unknown_table"
 
 
-def test_an_error_in_a_macros_expression_points_at_its_call(shop):
-    shop.file("macros/m.sql", "CREATE MACRO f(x) AS x + amuont")
+def test_an_error_in_a_macros_expression_points_there_and_names_its_call(shop):
+    shop.file("macros/m.sql", "-- m\nCREATE MACRO f(x) AS x + amuont")
     shop.model("m", "SELECT id,\n  f(id) AS y FROM raw.orders")
     error = shop.plan().errors[0]
     assert error.message == 'column "amuont" does not exist'
-    assert (error.file, error.line, error.column) == ("models/m.sql", 2, 3)
+    assert (error.file, error.line, error.column) == ("macros/m.sql", 2, 26)
+    shop.file("macros/m.sql", "CREATE MACRO f(x) AS upper(x) + 1")
+    error = shop.plan().errors[0]
+    assert error.file == "macros/m.sql"
+
+
+def test_an_error_in_a_macros_argument_points_into_the_model(shop):
+    shop.file("macros/m.sql", "CREATE MACRO f(x) AS x + 1")
+    shop.model("m", "SELECT id,\n  f(idd) AS y FROM raw.orders")
+    error = shop.plan().errors[0]
+    assert error.message == 'column "idd" does not exist'
+    assert (error.file, error.line, error.column) == ("models/m.sql", 2, 5)
 
 
 def test_a_file_of_macros_that_cannot_work_stops_the_build(shop):

@@ -435,6 +435,7 @@ def prepared(
         model.path,
         executed=text.text,
         origin=lambda at: model.origin(text.origin(at)),
+        elsewhere=lambda at: model.elsewhere(text.origin(at)),
     )
     return text.text, place
 

@@ -11,6 +11,7 @@ from typing import cast
 
 from crannog.errors import CrannogError, Interrupted, QueryError, StorageError
 from crannog.names import closest, did_you_mean, quote
+from crannog.sql.traced import File
 
 Fields = dict[str, str]
 
@@ -26,6 +27,7 @@ class Place:
         origin: maps a position in `executed` to one in `text`, None where it has none there;
             takes the place of `offset`.
         base_line: the line of `file` on which the text begins.
+        elsewhere: maps a position in `executed` to one in another file, which it was taken from.
     """
 
     text: str
@@ -34,6 +36,7 @@ class Place:
     offset: int = 0
     executed: str | None = None
     origin: Callable[[int], int | None] | None = None
+    elsewhere: Callable[[int], tuple[File, int] | None] | None = None
 
     def source(self, at: int) -> int | None:
         """Map a position in what DuckDB saw to one in the text."""
@@ -46,7 +49,12 @@ class Place:
         def origin(at: int) -> int | None:
             return self.source(at - start) if start <= at <= end else None
 
-        return Place(self.text, self.file, self.base_line, 0, before + sql + after, origin)
+        def elsewhere(at: int) -> tuple[File, int] | None:
+            inside = self.elsewhere is not None and start <= at < end
+            return self.elsewhere(at - start) if inside and self.elsewhere is not None else None
+
+        executed = before + sql + after
+        return Place(self.text, self.file, self.base_line, 0, executed, origin, elsewhere)
 
     def span(self, at: int, length: int) -> tuple[int, int] | None:
         """Map DuckDB's span, in bytes of what it saw, to characters of the text."""
@@ -144,6 +152,8 @@ def _point(found: QueryError, fields: Fields, place: Place) -> None:
         at = int(fields["position"])
     if at < 0:
         return
+    if _point_elsewhere(found, place, at, length):
+        return
     span = place.span(at, length)
     if span is None or not _plausible(place.text, span, fields):
         return
@@ -155,6 +165,27 @@ def _point(found: QueryError, fields: Fields, place: Place) -> None:
     line_end = place.text.find("\n", start)
     room = (len(place.text) if line_end < 0 else line_end) - start
     found.length = max(min(width, room), 1)
+
+
+def _point_elsewhere(found: QueryError, place: Place, at: int, length: int) -> bool:
+    """Point into the file that a piece of the text was taken from, and say for whose sake."""
+    seen = (place.executed or "").encode()
+    start = len(seen[:at].decode(errors="ignore"))
+    origin = place.elsewhere(start) if place.elsewhere is not None else None
+    if origin is None:
+        return False
+    here = place.span(at, length)
+    if here is not None and found.hint is None:
+        before = place.text[: here[0]]
+        line, column = before.count("\n") + place.base_line, here[0] - before.rfind("\n")
+        found.hint = f"used at {place.file}:{line}:{column}"
+    file, offset = origin
+    width = len(seen[at : at + length].decode(errors="ignore"))
+    before = file.text[:offset]
+    found.file, found.source = file.path, file.text
+    found.line, found.column = before.count("\n") + 1, offset - before.rfind("\n")
+    found.length = max(width, 1)
+    return True
 
 
 def _plausible(text: str, span: tuple[int, int], fields: Fields) -> bool:

@@ -60,6 +60,11 @@ class Query:
             return at + self.query_start
         return self.traced.origin_in(File(self.path, self.text), at)
 
+    def elsewhere(self, at: int) -> tuple[File, int] | None:
+        """Return the file of macros, and the offset there, that a place in `sql` comes from."""
+        found = self.traced.origin(at) if self.traced is not None else None
+        return None if found is None or found[0].path == self.path else found
+
 
 @dataclass(frozen=True, slots=True)
 class Model(Query):

@@ -68,6 +68,7 @@ def expand(compiled: Compiled, node: Node, scratch: Scratch) -> Expanded:
         model.path,
         executed=text.text,
         origin=lambda at: model.origin(text.origin(at)),
+        elsewhere=lambda at: model.elsewhere(text.origin(at)),
     )
     places = tuple(expander.places)
     columns = expander.bound(node, text.text)
