@@ -127,7 +127,7 @@ def test_or_replace_gives_it_another_query_and_keeps_its_past(run, rows, totals)
     assert "SELECT 1" in text
 
 
-def test_dropping_leaves_it_to_older_commits(run, rows, totals):
+def test_dropping_leaves_it_to_older_commits(session, run, rows, totals):
     run("BEGIN")
     run("DROP MATERIALIZED VIEW marts.totals")
     run("ROLLBACK")
@@ -135,14 +135,14 @@ def test_dropping_leaves_it_to_older_commits(run, rows, totals):
     run("DROP MATERIALIZED VIEW IF EXISTS marts.totals")
     with pytest.raises(QueryError):
         rows("FROM marts.totals")
-    assert [name for _, name, _ in rows("SHOW TABLES")] == ["orders"]
+    assert set(session.lake.state(session.head()).tables) == {"raw.orders"}  # no hidden part
 
 
-def test_a_schema_goes_with_those_in_it(run, rows, totals):
+def test_a_schema_goes_with_those_in_it(session, run, totals):
     with pytest.raises(QueryError):
         run("DROP SCHEMA marts")
     run("DROP SCHEMA marts CASCADE")
-    assert [name for _, name, _ in rows("SHOW TABLES")] == ["orders"]
+    assert set(session.lake.state(session.head()).tables) == {"raw.orders"}  # no hidden part
 
 
 @pytest.mark.parametrize(
