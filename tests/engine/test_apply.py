@@ -233,8 +233,10 @@ def test_a_table_that_does_not_fit_in_memory_is_written_by_slices(tmp_path, tabl
         with pytest.raises(QueryError) as raised:
             write_files(scratch, tables.lake, query.format(rows=source), "main/u", columns)
         assert raised.value.code == "out_of_memory"
-        some = f'SELECT * FROM ({source}) SEMI JOIN "@keys" ON k IS NOT DISTINCT FROM k0'
-        sliced = Sliced(f"SELECT k AS k0 FROM ({source})", 1, lambda: query.format(rows=some))
+        some = f"SELECT * FROM ({source}) SEMI JOIN ({{keys}}) ON k IS NOT DISTINCT FROM k0"
+        rows_of = query.format(rows=some)
+        keys = f"SELECT k AS k0 FROM ({source})"
+        sliced = Sliced(keys, 1, lambda chosen: rows_of.format(keys=chosen))
         files = write_sliced(
             scratch, tables.lake, "main/u", columns, sliced, 2, refreshed_layout(0, ["k"])
         )
@@ -252,9 +254,9 @@ def test_slices_begin_where_the_keys_do_and_an_empty_table_has_none(tables) -> N
     scratch = tables.scratch
     seen: list[list[tuple[object, ...]]] = []
 
-    def rows() -> str:
-        seen.append(scratch.fetchall('SELECT k0, k1 FROM "@keys" ORDER BY ALL'))
-        return 'SELECT k0, k1 FROM "@keys"'
+    def rows(chosen: str) -> str:
+        seen.append(scratch.fetchall(f"FROM ({chosen}) ORDER BY ALL"))
+        return chosen
 
     keys = "SELECT i % 7 AS k0, nullif(i % 2, 0) AS k1 FROM range(100) t(i)"
     columns = columns_of(scratch, "SELECT 1::BIGINT AS k0, 1::BIGINT AS k1")

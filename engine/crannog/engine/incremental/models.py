@@ -13,12 +13,15 @@ from crannog.engine.incremental.apply import RowChange, apply
 from crannog.engine.incremental.chain import Step, drop, refresh_parts
 from crannog.engine.incremental.change_sets import change_set
 from crannog.engine.incremental.hidden import KIND, HiddenTables, hidden_table
+from crannog.engine.incremental.in_slices import source_of, write_in_slices
 from crannog.engine.incremental.lake_source import LakeOutput, LakeSource, Versions
 from crannog.engine.incremental.outlook import key_of, rejected
 from crannog.engine.incremental.prepared import Prepared, prepare
+from crannog.engine.incremental.slices import OUT_OF_MEMORY
 from crannog.engine.read import select_files
 from crannog.engine.refresh import Decision, Ran, listed, rebuilt
 from crannog.engine.write import Layout, columns_of, refreshed_layout, write_files
+from crannog.errors import CrannogError
 from crannog.names import TableName
 from crannog.sql.refresh.reasons import Reason, ReasonCode
 
@@ -40,6 +43,15 @@ FORCED = os.environ.get("CRANNOG_REFRESH_FORCE")
 
 # Writes all rows of a model's own text as files of a table.
 Write: TypeAlias = "Callable[[Scratch, Node, Pin, Sequence[Column], Layout], list[DataFile]]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """Say where all rows of a table are written to, and how."""
+
+    base: Pin
+    columns: Sequence[Column]
+    layout: Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +117,53 @@ class ModelRows:
         if isinstance(prepared, Reason):
             return write(scratch, self.node, base, columns, self._layout(None, base)), {}
         layout = self._layout(prepared.top, base)
-        if len(prepared.parts) == 1:
-            return write(scratch, self.node, base, columns, layout), {}
         pins: dict[str, Pin] = {}
+        if len(prepared.parts) == 1:
+            files = self._written(
+                scratch, prepared.top, pins, _Goal(base, columns, layout),
+                lambda: write(scratch, self.node, base, columns, layout),
+            )  # fmt: skip
+            return files, {}
         scratch.search("main")
         scratch.variables(prepared.variables)
         for part in prepared.parts[:-1]:
             self._stand(scratch, part, pins)
-            pins[part.name] = self._whole(scratch, part)
+            pins[part.name] = self._whole(scratch, part, pins)
         self._stand(scratch, prepared.top, pins)
-        assert base.location is not None
-        text = prepared.top.query.text
-        return write_files(scratch, self.lake, text, base.location, columns, layout=layout), pins
+        return self._written(scratch, prepared.top, pins, _Goal(base, columns, layout)), pins
+
+    def _written(
+        self,
+        scratch: Scratch,
+        part: Part,
+        pins: Mapping[str, Pin],
+        goal: _Goal,
+        write: Callable[[], list[DataFile]] | None = None,
+    ) -> list[DataFile]:
+        """Write all rows of a part at once or, where they do not fit in memory, slice by slice.
+
+        Args:
+            write: does it at once; None: by the part's text.
+        """
+        location, columns, layout = goal.base.location, goal.columns, goal.layout
+        assert location is not None
+        try:
+            if write is not None:
+                return write()
+            return write_files(
+                scratch, self.lake, part.query.text, location, columns, layout=layout
+            )
+        except CrannogError as error:
+            if error.code != OUT_OF_MEMORY or not isinstance(self.prepared, Prepared):
+                raise
+            scratch.search("main")
+            scratch.variables(self.prepared.variables)
+            read = {place.name: self._new(place, pins) for place in part.query.places}
+            source = source_of(scratch, self.lake, read)
+            files = write_in_slices(scratch, self.lake, part, source, location, columns, layout)
+            if files is None:
+                raise
+            return files
 
     def _stand(self, scratch: Scratch, part: Part, pins: Mapping[str, Pin]) -> None:
         """Put what a part reads at its places."""
@@ -131,14 +178,12 @@ class ModelRows:
             return pins[place.table.removeprefix("@")]
         return self.prepared.pins.get(place.name) or self.maker.pin(place.table)
 
-    def _whole(self, scratch: Scratch, part: Part) -> Pin:
+    def _whole(self, scratch: Scratch, part: Part, pins: Mapping[str, Pin]) -> Pin:
         """Write all rows of a hidden table and stage its next version."""
         base = self.hidden.base(part)
         columns = columns_of(scratch, part.query.text)
-        assert base.location is not None
-        layout = self._layout(part, base)
-        text = part.query.text
-        files = write_files(scratch, self.lake, text, base.location, columns, layout=layout)
+        goal = _Goal(base, columns, self._layout(part, base))
+        files = self._written(scratch, part, pins, goal)
         pin = self._staged(part, base, columns, files, "all")
         self.maker.remember(self.node, pin, files)
         return pin

@@ -63,14 +63,8 @@ def _run(job: Job, candidate: Replace, keys: int, estimate: Estimate) -> Refresh
     if STALE not in job.work.counts:
         old = job.old_rows(KEYS, names, positions)
         job.work.table(STALE, old, "rows of the output that have an affected key")
-    read = _restrict(job, candidate.restricted())
-    kept = ", ".join(f"{name} AS {quote(f'crannog {name}')}" for name in names)
-    same = " AND ".join(
-        f"c{position} IS NOT DISTINCT FROM {quote(f'crannog {name}')}"
-        for position, name in zip(positions, names, strict=True)
-    )
-    exactly = f" SEMI JOIN (SELECT {kept} FROM {job.work.sql(KEYS)}) AS k ON {same}"
-    job.work.table(FRESH, job.result(joins=exactly), "new rows of the affected keys")
+    read = restrict(job, candidate.restricted())
+    job.work.table(FRESH, rows_of_keys(job, candidate), "new rows of the affected keys")
     found = job.keep(difference(job.work, job.output.columns, job.part.inexact))
     return Refreshed(
         "replace",
@@ -85,7 +79,19 @@ def _run(job: Job, candidate: Replace, keys: int, estimate: Estimate) -> Refresh
     )
 
 
-def _restrict(job: Job, steps: Sequence[Step]) -> int:
+def rows_of_keys(job: Job, candidate: Replace) -> str:
+    """Return the SELECT of the rows of the part's text whose key is in KEYS, exactly."""
+    names = key_names(candidate)
+    kept = ", ".join(f"{name} AS {quote(f'crannog {name}')}" for name in names)
+    same = " AND ".join(
+        f"c{position} IS NOT DISTINCT FROM {quote(f'crannog {name}')}"
+        for position, name in zip(candidate.positions, names, strict=True)
+    )
+    exactly = f" SEMI JOIN (SELECT {kept} FROM {job.work.sql(KEYS)}) AS k ON {same}"
+    return job.result(joins=exactly)
+
+
+def restrict(job: Job, steps: Sequence[Step]) -> int:
     """Put at each place the rows that may matter; returns how many were taken."""
     put = set()
     read = 0

@@ -1,6 +1,6 @@
 """Building a table whose query does not fit in memory, by slices of its key.
 
-Each slice is what a replacement of some keys is: the rows of the output whose key is in `@keys`. A
+Each slice is what a replacement of some keys is: the rows of the output that have one of them. A
 slice that does not fit either is cut in two.
 """
 
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, cast
 from crannog.engine.write import PLAIN, Layout, write_files
 from crannog.errors import CrannogError
 from crannog.names import quote
-from crannog.sql.refresh.program import KEYS
 
 if TYPE_CHECKING:
     from crannog.catalog.delta_log import DataFile
@@ -36,13 +35,13 @@ class Sliced:
         keys: a SELECT of k0, k1, ...: at least all keys that the output has, as often as there are
             rows that the work for them depends on.
         key_count: how many columns the key has.
-        rows: returns the SELECT of all rows of the output whose key is in `@keys`, and of no
-            others; it may make tables for that, and is called again for each slice.
+        rows: takes the SELECT of a slice's keys, and returns that of all rows of the output which
+            have one of them, and of no others. It may make tables for that.
     """
 
     keys: str
     key_count: int
-    rows: Callable[[], str]
+    rows: Callable[[str], str]
 
 
 def write_sliced(
@@ -66,8 +65,7 @@ def write_sliced(
         while waiting:
             first, end = waiting.pop()
             try:
-                _choose(scratch, sliced, first, end)
-                select = sliced.rows()
+                select = sliced.rows(_keys(scratch, sliced, first, end))
                 files += write_files(scratch, lake, select, location, columns, layout=layout)
             except CrannogError as error:
                 if error.code != OUT_OF_MEMORY or end - first < 2 * SMALLEST:
@@ -112,12 +110,9 @@ def _cut(scratch: Scratch, count: int, total: int, slices: int) -> list[tuple[in
     return list(reversed([*zip(starts, [*starts[1:], count], strict=True)]))
 
 
-def _choose(scratch: Scratch, sliced: Sliced, first: int, end: int) -> None:
-    names = _names(sliced)
-    scratch.execute(
-        f"CREATE OR REPLACE TABLE {_table(scratch, quote(KEYS))} AS SELECT {names} "
-        f"FROM {_table(scratch, _ALL)} WHERE {_PLACE} >= {first} AND {_PLACE} < {end}"
-    )
+def _keys(scratch: Scratch, sliced: Sliced, first: int, end: int) -> str:
+    inside = f"{_PLACE} >= {first} AND {_PLACE} < {end}"
+    return f"SELECT {_names(sliced)} FROM {_table(scratch, _ALL)} WHERE {inside}"
 
 
 def _names(sliced: Sliced) -> str:
