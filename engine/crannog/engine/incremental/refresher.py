@@ -105,7 +105,7 @@ def _forced(job: Job, strategy: str, number: str | None = None) -> Refreshed | R
     if isinstance(part.replaces, Reason):
         return part.replaces
     at = int(number or 0)
-    return replaced(job, part.replaces[at : at + 1])
+    return replaced(job, part.replaces[at : at + 1] or part.replaces[:1])
 
 
 def _remade(job: Job) -> Refreshed:
