@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from parts_by_hand import COLUMNS, MODELS, NO, ByKey, Sums, part
+from queries import plain_query
 
 from crannog.engine.duck import Duck, Limits
 from crannog.engine.incremental.chain import drop
 from crannog.engine.incremental.memory import MemoryModel, MemorySource
 from crannog.engine.incremental.outcome import Refreshed
 from crannog.errors import Interrupted
-from crannog.sql.refresh.parts import Linear
+from crannog.sql.refresh.parts import Linear, Part
 from crannog.sql.refresh.program import DELTA, KEYS, Make
 from crannog.sql.refresh.reasons import Reason, ReasonCode
 
@@ -145,6 +146,24 @@ def test_very_many_changed_rows_are_not_sent_through_a_join_but_may_be_appended(
     assert reason.code == ReasonCode.CHEAPER
     found = refreshed(filtered)
     assert (found.strategy, found.rows_added) == ("append", 60_000)
+
+
+def test_a_result_as_large_as_its_inputs_is_not_made_anew_from_parts(source):
+    (state, _) = MODELS["staged"]
+    text = "SELECT a.*, (SELECT sum(n) FROM s) AS n FROM a"
+    tables = {**COLUMNS, "main.s": state.query.columns}
+    query = plain_query(text, tables)
+    places = tuple(
+        replace(place, table="@s1") if place.table == "main.s" else place for place in query.places
+    )
+    top = Part("", replace(query, places=places), NO, NO, NO)
+    run(source, "INSERT INTO {a} SELECT i, 5, 1.0, 0 FROM range(1_100_000) r(i)")
+    model = built(source, state, top)
+    run(source, "INSERT INTO {a} VALUES (1, 2, 3, 4)")
+    reason = model.refresh()
+    assert isinstance(reason, Reason)
+    assert reason.code == ReasonCode.CHEAPER
+    assert "bytes would be read" in reason.because
 
 
 def test_a_row_that_is_to_go_but_is_not_there_makes_a_rebuild_and_says_so(source):

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from crannog.engine.incremental.cost import FEW_BYTES, Estimate
 from crannog.engine.incremental.outcome import Refreshed
 from crannog.engine.incremental.refresher import refresh, remake
 from crannog.engine.read import FILE_COLUMN, ROW_COLUMN
 from crannog.names import quote
 from crannog.sql.refresh.parts import Linear, Part
 from crannog.sql.refresh.query import Place
-from crannog.sql.refresh.reasons import Reason
+from crannog.sql.refresh.reasons import Reason, ReasonCode
 
 if TYPE_CHECKING:
     from crannog.engine.incremental.source import Output, Range, Source
@@ -122,7 +123,11 @@ def refresh_parts(
         )
         output = outputs[part.name]
         if part.reason is not None and len(parts) > 1:
-            outcome = remake(scratch, part, chain, output, found)
+            estimate = _of_remaking(chain, parts, part, output)
+            if found and not strict and estimate.relative >= 1:
+                outcome: Refreshed | Reason = Reason(ReasonCode.CHEAPER, estimate.text())
+            else:
+                outcome = remake(scratch, part, chain, output, found)
         else:
             forced = (force or {}).get(part.name)
             outcome = refresh(scratch, part, chain, output, found, force=forced, strict=strict)
@@ -132,6 +137,21 @@ def refresh_parts(
         steps.append(Step(part, output, outcome))
         chain.add(steps[-1])
     return steps
+
+
+def _of_remaking(chain: ChainSource, parts: Sequence[Part], part: Part, output: Output) -> Estimate:
+    """Return what making a part anew from smaller ones costs: its old rows are read too."""
+    full = {
+        place.table: chain.size(place, {})
+        for each in parts
+        for place in each.query.places
+        if not place.table.startswith("@")
+    }
+    if sum(full.values()) < FEW_BYTES:
+        return Estimate(0.0, 0, 0)
+    read = sum(chain.size(place, {}) for place in part.query.places)
+    rows = output.count * len(output.columns) * _BYTES_PER_VALUE
+    return Estimate(0.0, read + 2 * rows, sum(full.values()), read=1.0)
 
 
 def strategies(part: Part) -> list[str]:
