@@ -101,7 +101,7 @@ class Harness:
     def fresh(self, seed: int | str) -> Scenario | None:
         """Draw a scenario whose models can run, or None where none can."""
         draft = Draft(seed)
-        self._forget()
+        self.forget()
         for table in draft.tables:
             names = [each.name for each in table.columns]
             columns = list(zip(names, table.types, strict=True))
@@ -126,7 +126,7 @@ class Harness:
             _Run(self, scenario, MemorySource(scratch), binder(binding, {})).all()
         return self.tally.failures[before:]
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         for (name,) in self.oracle.run("SELECT table_name FROM duckdb_tables()"):
             self.oracle.run(f'DROP TABLE "{name}"')
 
@@ -148,7 +148,7 @@ class _Run:
 
     def all(self) -> None:
         """Make everything, then change and refresh it round by round."""
-        self.harness._forget()
+        self.harness.forget()
         now = {name: Counter(rows) for name, rows in self.scenario.rows.items()}
         for name, columns in self.scenario.tables.items():
             self.columns[name] = [(plain(column), kind) for column, kind in columns]
@@ -187,7 +187,7 @@ class _Run:
                 query,
                 [],
                 self._written(query),
-                _inexact(model, types),
+                inexact(model, types),
                 frozenset(place.table for place in query.places),
                 expected,
             )
@@ -213,7 +213,7 @@ class _Run:
             for name, columns in self.scenario.tables.items():
                 self.oracle.fill(name, columns, reversed(self.filled[name]))
             again = self.oracle.compute(model.name, model.sql)
-            if any(difference(rows, again, _inexact(model, self.oracle.types(model.name)))):
+            if any(difference(rows, again, inexact(model, self.oracle.types(model.name)))):
                 raise Unfit("it depends on the order of rows")
         return rows
 
@@ -367,7 +367,7 @@ class _Run:
             if isinstance(error, Wrong):
                 kind, how, detail = error.kind, error.how, error.detail
             else:
-                kind, how, detail = "crash", _where(error), traceback.format_exc()[-3000:]
+                kind, how, detail = "crash", where(error), traceback.format_exc()[-3000:]
             self.tally.failures.append(
                 Failure(kind, how, model.name, self.round, detail, self.scenario)
             )
@@ -376,7 +376,7 @@ class _Run:
             clock.cancel()
 
 
-def _inexact(model: Model, types: Sequence[tuple[str, str]]) -> list[int]:
+def inexact(model: Model, types: Sequence[tuple[str, str]]) -> list[int]:
     """Return the numbers of the columns that may vary; nobody said so of a shortened model."""
     if model.columns:
         return [model.columns.index(name) for name in model.inexact]
@@ -392,7 +392,7 @@ def _strategy(steps: Sequence[Step]) -> str:
     return next((name for name in reversed(names) if name != "skip"), "skip")
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """Name what was raised and the place in the program, by which like crashes are known."""
     frames = [
         each for each in traceback.extract_tb(error.__traceback__) if "/crannog/" in each.filename
