@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from crannog.catalog import Pin
@@ -9,6 +11,7 @@ from crannog.catalog.delta_log import changes_between, kept_key
 from crannog.catalog.doctor import examine
 from crannog.engine import connect
 from crannog.engine.describe import list_tables
+from crannog.engine.incremental import models
 from crannog.errors import CrannogError
 
 TOTALS = "SELECT k, count(*) AS n, sum(v) AS total, max(t) AS t FROM raw GROUP BY k"
@@ -90,3 +93,30 @@ def test_parts_that_are_kept_for_a_model_are_hidden_and_nobodys_to_change(work) 
                 session.sql(statement)
             assert raised.value.code == "table_is_a_model"
         assert examine(session.lake).sound
+
+
+def test_a_first_build_that_does_not_fit_in_memory_goes_by_slices(work, monkeypatch) -> None:
+    sliced = []
+    write = models.write_in_slices
+    monkeypatch.setattr(models, "write_in_slices", lambda *all: sliced.append(1) or write(*all))
+    work.model(
+        "texts",
+        "SELECT r.k, n.name, count(*) AS n, string_agg(t, ',' ORDER BY t) AS whole, "
+        "list(t ORDER BY t) AS texts FROM raw r LEFT JOIN names n USING (k) GROUP BY r.k, n.name",
+    )
+    work.sql(
+        "CREATE TABLE raw AS SELECT nullif((i % 40_000)::BIGINT, 7) AS k, "
+        "md5(i::VARCHAR) || md5((i + 1)::VARCHAR) AS t FROM range(400_000) r(i)"
+    )
+    work.sql("CREATE TABLE names AS SELECT k::BIGINT AS k, 'n' || k AS name FROM range(90) r(k)")
+    settings = work.settings
+    work.settings = lambda branch="main": replace(settings(branch), memory="65MB", threads=2)
+    work.built()
+    work.settings = settings
+    found = work.sql("SELECT count(*), sum(n), bit_xor(hash(k, name, whole, texts)) FROM texts")
+    text = (work.root / "models/texts.sql").read_text()
+    assert found == work.sql(
+        f"SELECT count(*), sum(n), bit_xor(hash(k, name, whole, texts)) FROM ({text})"
+    )
+    assert sliced
+    assert pins(work)["main.texts"].files >= 4
