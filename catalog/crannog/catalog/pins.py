@@ -10,7 +10,8 @@ from crannog.types import Column
 JsonObject = dict[str, object]
 
 KINDS = ("table", "model", "view", "snapshot", "seed", "adopted", "rejected", "stage")
-HIDDEN = frozenset({"rejected", "stage"})
+HIDDEN_PART = "stage"
+HIDDEN = frozenset({"rejected", HIDDEN_PART})
 """Tables beside others, which are listed only if asked for: rejected lines, parts of a model."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.commit import Commit, time_text
-from crannog.catalog.pins import JsonObject
+from crannog.catalog.pins import HIDDEN_PART, JsonObject
 from crannog.errors import CrannogError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def commit_document(commit: Commit) -> JsonObject:
             {"name": change.name, "kind": change.kind, "from": change.before, "to": change.after,
              "dropped": change.dropped, "renamed_from": change.renamed_from,
              "renamed_to": change.renamed_to}
-            for _, change in sorted(commit.tables.items())
+            for _, change in sorted(commit.tables.items()) if change.kind != HIDDEN_PART
         ],
     }  # fmt: skip
 

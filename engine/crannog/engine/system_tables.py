@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from crannog.catalog.commit import time_text
-from crannog.catalog.pins import HIDDEN
+from crannog.catalog.pins import HIDDEN, HIDDEN_PART
 from crannog.engine.schemas import schemas_of
 from crannog.names import TableName, literal, quote
 
@@ -67,7 +67,9 @@ def _commit(commit: Commit) -> Row:
         "project": commit.project,
         "code": commit.code,
         "run": commit.run,
-        "tables": sorted(change.name for change in commit.tables.values()),
+        "tables": sorted(
+            change.name for change in commit.tables.values() if change.kind != HIDDEN_PART
+        ),
     }
 
 

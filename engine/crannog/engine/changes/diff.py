@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crannog.catalog.pins import HIDDEN_PART
 from crannog.engine.changes.diff_result import SAME, Diff, TableDiff, is_view, table_key
 from crannog.engine.changes.diff_rows import RowCounts, count_rows, counts_without_reading
 from crannog.engine.changes.rows import net_rows
@@ -43,18 +44,20 @@ class Pair:
 
 
 def pair_up(old: State, new: State) -> list[Pair]:
-    """Pair the tables of two states: by id, and else by name."""
-    old_ids = {entry.id: entry for entry in old.tables.values()}
-    new_ids = {entry.id: entry for entry in new.tables.values()}
+    """Pair the tables of two states: by id, else by name; hidden parts of models are left out."""
+    old_ids = {entry.id: entry for entry in old.tables.values() if entry.kind != HIDDEN_PART}
+    new_ids = {entry.id: entry for entry in new.tables.values() if entry.kind != HIDDEN_PART}
     pairs = []
     for key, entry in new.tables.items():
+        if entry.id not in new_ids:
+            continue
         before = old_ids.get(entry.id)
         there = old.tables.get(key)
         if before is None and there is not None and there.id not in new_ids:
             before = there
         pairs.append(Pair(before, entry))
     taken = {pair.old.id for pair in pairs if pair.old is not None}
-    pairs += [Pair(entry, None) for entry in old.tables.values() if entry.id not in taken]
+    pairs += [Pair(entry, None) for entry in old_ids.values() if entry.id not in taken]
     return sorted(pairs, key=lambda pair: pair.name.lower())
 
 
