@@ -29,6 +29,7 @@ _REFUSED: Mapping[type[Expr], str] = {
     exp.Columns: "COLUMNS() inside of an expression",
     exp.Query: "a subquery at an unusual place",
     exp.Table: "a table at an unusual place",
+    exp.Distance: "the operator <->",
     exp.ParseJSON: "a JSON literal",
 }
 _LAMBDAS = (exp.Transform, exp.ArrayFilter)

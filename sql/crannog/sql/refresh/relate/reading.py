@@ -25,7 +25,7 @@ _UNIT_FIRST = frozenset(
     "date_diff date_part date_sub date_trunc datediff datepart datesub datetrunc".split()
 )
 # Their order among other operators is not as in DuckDB.
-_REFUSED_OPERATORS = frozenset({"^@", "@", "@>", "<@", "&&", "<=>", "<->", "!", "!~*", "~*"})
+_REFUSED_OPERATORS = frozenset({"^@", "@", "@>", "<@", "&&", "<=>", "!", "!~*", "~*"})
 _AFTER_ARROW = frozenset({",", ")", "]", "}", "->", "->>", "::", ";"})
 _OPERATOR_WORDS = frozenset(
     "and or is in not like ilike between similar glob collate at isnull notnull overlaps".split()
