@@ -21,12 +21,11 @@ def main() -> int:
     parser.add_argument("--failures", type=Path, default=Path(".cache/fuzz"))
     given = parser.parse_args()
     started = time.perf_counter()
-    tally = run(given.seed, given.cases, given.jobs)
+    tally = run(given.seed, given.cases, given.jobs, given.failures / "long")
     seconds = time.perf_counter() - started
     lines = [f"seed {given.seed}, {tally.total / seconds:.0f} cases/s", *tally.lines()]
     sys.stdout.write("\n" + "\n".join(lines) + "\n")
     sys.stdout.flush()
-    keep(tally.failures, given.failures / "long")
     short = shortened(tally.failures, given.shrink)
     keep(short, given.failures)
     sys.stdout.write("\n\n".join(failure.text() for failure in short))

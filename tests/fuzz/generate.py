@@ -78,8 +78,9 @@ def query(rng: Random, tables: list[Table], style: str | None = None) -> tuple[S
 class Draft:
     """Draw a scenario step by step, so that models that cannot run are drawn anew."""
 
-    def __init__(self, seed: int | str) -> None:
+    def __init__(self, seed: int | str, style: str | None = None) -> None:
         self.rng = Random(seed)
+        self.style = style
         self.tables = values.schema(self.rng)
         if self.rng.random() < 0.25:
             self.rng.choice(self.tables).heavy = True
@@ -91,7 +92,7 @@ class Draft:
     def model(self) -> Model:
         """Draw the next model, which may read those before it."""
         rng = self.rng
-        made, style = query(rng, self._sample())
+        made, style = query(rng, self._sample(), self.style)
         name = f"m{len(self.models) + 1}"
         columns = [values.plain(each.name) for each in made.columns]
         inexact = [values.plain(each.name) for each in made.columns if not each.exact]

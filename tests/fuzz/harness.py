@@ -98,9 +98,9 @@ class Harness:
             some.add("staging")
         return [each for each in self.plans if each is None or each in some]
 
-    def fresh(self, seed: int | str) -> Scenario | None:
+    def fresh(self, seed: int | str, style: str | None = None) -> Scenario | None:
         """Draw a scenario whose models can run, or None where none can."""
-        draft = Draft(seed)
+        draft = Draft(seed, style)
         self.forget()
         for table in draft.tables:
             names = [each.name for each in table.columns]

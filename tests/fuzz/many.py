@@ -44,8 +44,8 @@ def aside(call: Callable[[], T]) -> T:
         return pool.submit(call).result()
 
 
-def run(seed: str, cases: int, jobs: int, plans: Plans = PLANS) -> Tally:
-    """Run until there are enough cases."""
+def run(seed: str, cases: int, jobs: int, folder: Path, plans: Plans = PLANS) -> Tally:
+    """Run until there are enough cases; what is wrong is written into a folder at once."""
     tally, number, started = Tally(), 0, time.perf_counter()
     with ProcessPoolExecutor(jobs, max_tasks_per_child=20) as pool:
         running: set[Future[Tally]] = set()
@@ -55,7 +55,9 @@ def run(seed: str, cases: int, jobs: int, plans: Plans = PLANS) -> Tally:
                 number += 1
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for each in done:
-                tally.add(each.result())
+                found = each.result()
+                keep(found.failures, folder, len(tally.failures))
+                tally.add(found)
             speed = tally.total / (time.perf_counter() - started)
             say(f"{tally.total} cases, {len(tally.failures)} failures, {speed:.0f} cases/s")
     return tally
@@ -79,10 +81,10 @@ def shortened(failures: list[Failure], most: int) -> list[Failure]:
     return found
 
 
-def keep(failures: list[Failure], folder: Path) -> None:
-    """Write what was wrong where the next run finds it."""
+def keep(failures: list[Failure], folder: Path, first: int = 0) -> None:
+    """Write what was wrong where a person finds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, failure in enumerate(failures):
+    for number, failure in enumerate(failures, first):
         path = folder / f"{failure.kind}_{number}.json"
         path.write_text(failure.scenario.dump())
         path.with_suffix(".txt").write_text(failure.text())
