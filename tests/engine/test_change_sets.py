@@ -124,9 +124,12 @@ def test_the_small_change_of_large_files_is_read_alone(tables) -> None:
     change = check(tables, made, 0, 2, ["a", "b"])
     assert (change.added, change.removed) == (2, 2)
     assert made.applied.changes is not None
-    tables.lake.store.delete(kept_key(made.pins[0].id, made.applied.changes))
+    key = kept_key(made.pins[0].id, made.applied.changes)
+    tables.lake.store.put(key, b"PAR1 and no more")
     change = check(tables, made, 0, 2, ["a", "b"])
     assert (change.added, change.removed, change.kept) == (40, 40, ())
+    tables.lake.store.delete(key)
+    assert check(tables, made, 0, 2, ["a", "b"]).kept == ()
 
 
 def test_a_large_change_is_not_kept(tables) -> None:

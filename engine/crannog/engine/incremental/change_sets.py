@@ -355,9 +355,13 @@ def _told_apart(made: ChangeSet, parts: Sequence[FileRows]) -> list[FileRows]:
 
 
 def _usable(made: ChangeSet, kept: KeptChanges, columns: Columns) -> bool:
-    """Say whether kept changes are there, and how to read them is known."""
-    known = kept.schema == schema_digest(columns)
-    return known and made.lake.store.exists(kept_key(made.new.id, kept))
+    """Say whether kept changes are there, whole, and how to read them is known."""
+    if kept.schema != schema_digest(columns):
+        return False
+    try:
+        return made.lake.store.size(kept_key(made.new.id, kept)) == kept.size
+    except ObjectNotFound:
+        return False
 
 
 def _reader(made: ChangeSet, weight: int) -> Pin:
