@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from crannog.catalog.pins import HIDDEN_PART
 from crannog.engine.cli.options import commit_of, lake_of, project_of, settings_of
 from crannog.engine.cli.output import Output, short_time, version_text
 from crannog.engine.render.width import printable
@@ -118,7 +119,8 @@ def first_line(commit: Commit) -> str:
 
 def changes_of(commit: Commit) -> list[TableChange]:
     """Return what a commit did to each table, by name; a rename is told once, at the new name."""
-    found = [change for _, change in sorted(commit.tables.items())]
+    every = [change for _, change in sorted(commit.tables.items())]
+    found = [change for change in every if change.kind != HIDDEN_PART]
     return [change for change in found if not (change.dropped and change.renamed_to is not None)]
 
 
