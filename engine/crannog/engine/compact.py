@@ -93,18 +93,29 @@ def compaction(
 def due(
     lake: Lake, pin: Pin, layout: Layout = PLAIN, *, besides: Collection[DataFile] = ()
 ) -> list[DataFile]:
-    """Return the files of a pin's highest full tier and of those below it, oldest first."""
-    if pin.partition_by or isinstance(pin, DraftPin) or pin.files < TIER_FILES:
+    """Return the files of a pin's highest full tier and of those below it, oldest first.
+
+    In a table with partitions each of them has tiers of its own.
+    """
+    if pin.partition_by != layout.partition_by or isinstance(pin, DraftPin):
+        return []
+    if pin.files < TIER_FILES:
         return []
     left = {file.logged_path for file in besides}
+    groups: dict[tuple[str | None, ...], list[DataFile]] = {}
+    for file in lake.files(pin):
+        if file.logged_path not in left:
+            place = tuple(file.partition.get(name) for name in pin.partition_by)
+            groups.setdefault(place, []).append(file)
     sizes = _tier_sizes(layout)
-    files = [file for file in lake.files(pin) if file.logged_path not in left]
+    return [file for files in groups.values() for file in _full_tiers(files, sizes)]
+
+
+def _full_tiers(files: list[DataFile], sizes: list[int]) -> list[DataFile]:
     tiers = {file.logged_path: _tier(file.size, sizes) for file in files}
     counts = Counter(tiers.values())
     full = [tier for tier in range(len(sizes)) if counts[tier] >= TIER_FILES]
-    if not full:
-        return []
-    return [file for file in files if tiers[file.logged_path] <= full[-1]]
+    return [file for file in files if full and tiers[file.logged_path] <= full[-1]]
 
 
 def _tier_sizes(layout: Layout) -> list[int]:
