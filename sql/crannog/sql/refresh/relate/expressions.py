@@ -325,6 +325,8 @@ def _check_order(node: Expr) -> None:
         mixed |= any(isinstance(each, exp.BitwiseNot) for each in parts)
     if isinstance(node, exp.AtTimeZone):
         mixed |= isinstance(node.this, exp.Pow)
+    if isinstance(node, exp.In):
+        mixed |= isinstance(node.args.get("field"), exp.Bracket) or len(parts) < 2
     if isinstance(node, exp.Is):
         mixed |= not isinstance(bare(node.expression), (exp.Null, exp.Boolean))
     if mixed:
