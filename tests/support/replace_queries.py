@@ -99,6 +99,9 @@ QUERIES = {
     "chain of left joins": """
         SELECT o.k, c.g, p.since FROM orders AS o LEFT JOIN customers AS c ON c.c = o.c
         LEFT JOIN products AS p ON p.g = c.g""",
+    "left join on what may be filled in": """
+        SELECT o.k, cu.g, p.since FROM orders AS o LEFT JOIN customers AS cu ON cu.c = o.c
+        LEFT JOIN products AS p ON p.g = coalesce(cu.g, 'a')""",
     "full join": """
         SELECT coalesce(a.c, b.c) AS c, a.n, b.m FROM
         (SELECT c, count(*) AS n FROM orders GROUP BY c) AS a
@@ -254,6 +257,9 @@ QUERIES = {
     "constant table": """
         SELECT o.k, v.name FROM orders AS o JOIN (VALUES (1, 'one'), (2, 'two')) AS v(k, name)
         ON v.k = o.k""",
+    "branch of NULLs": """
+        WITH t AS (SELECT c, k FROM orders WHERE k > 0)
+        SELECT c, k FROM t UNION ALL SELECT NULL, k FROM t""",
     "dead branch": """
         SELECT o.c, u.v FROM orders AS o JOIN (
             SELECT c, g AS v FROM customers UNION ALL SELECT NULL, g FROM products) AS u

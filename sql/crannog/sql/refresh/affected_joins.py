@@ -10,7 +10,7 @@ from sqlglot import exp
 from crannog.names import quote
 from crannog.sql.refresh.affected import Affected, Targets, moved
 from crannog.sql.refresh.affected_pieces import Piece, select, union
-from crannog.sql.refresh.equalities import Equality, across, demanded, equalities
+from crannog.sql.refresh.equalities import Equality, across, equalities
 from crannog.sql.refresh.expressions import plain
 from crannog.sql.refresh.loose import free
 from crannog.sql.refresh.pushing import Condition, Part, cast, equal_over, full_key
@@ -191,9 +191,7 @@ def outer_rows(affected: Affected, node: Outer, targets: Targets) -> Piece | Non
 
 def _on(node: Outer) -> list[Expr]:
     """Return the conditions by which rows are looked up; without the others more are found."""
-    conditions = list(demanded(node.on)) if node.kind.startswith("asof") else _flat(node.on)
-    found = usable(conditions, (node.left, node.right))
-    return found or list(conditions)
+    return usable(node.on, (node.left, node.right)) or _flat(node.on)
 
 
 def _partners(affected: Affected, node: Outer, targets: Targets) -> Piece | None:

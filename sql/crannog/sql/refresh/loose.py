@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
-from crannog.sql.refresh.equalities import demanded
 from crannog.sql.refresh.expressions import expands
 from crannog.sql.refresh.relate.canonical import column
 from crannog.sql.refresh.relation import (
@@ -162,9 +161,8 @@ def _outer(node: Outer, wanted: set[str]) -> Relation:
     right = wanted & set(node.right.columns)
     if not right and node.kind != "full":
         return _loose(node.left, wanted)
-    # Which partner is the nearest may have changed as well.
-    on = tuple(demanded(node.on)) if node.kind.startswith("asof") else node.on
-    on = tuple(each for each in on if used(each) <= free(node))
+    # Which partner is the nearest may have changed as well: it may be any that could be.
+    on = tuple(each for each in node.on if used(each) <= free(node))
     names = wanted | used(*on)
     sides = (
         _loose(node.left, names & set(node.left.columns)),
