@@ -66,14 +66,25 @@ def _rule(part: Part) -> str:
             "merge key",
         ),
         ("SELECT g, x FROM a ORDER BY g, x, k, i, b, s LIMIT 2", "global_limit"),
+        ("SELECT max(x) AS m FROM a WHERE b", "linear global_aggregate"),
+        ("SELECT g, count(DISTINCT i) AS c FROM a GROUP BY g", "key"),
+        ("SELECT s, count(DISTINCT i) AS c FROM a GROUP BY s", "merge merge linear"),
+        ("SELECT count(DISTINCT i) AS c FROM a", "merge merge global_aggregate"),
     ],
 )
 def test_what_shrinks_is_kept_and_what_is_above_follows_from_it(text: str, shape: str) -> None:
     assert _shape(_plan(text)) == shape
 
 
-def test_groups_that_are_read_twice_are_kept_once() -> None:
-    text = f"WITH t AS ({DAILY}) SELECT * FROM t WHERE t >= (SELECT max(t) FROM t)"
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"WITH t AS ({DAILY}) SELECT * FROM t WHERE t >= (SELECT max(t) FROM t)",
+        f"SELECT * FROM ({DAILY}) WHERE t >= (SELECT max(t) FROM ({DAILY}))",
+        f"SELECT g, count(*) FROM a GROUP BY g HAVING sum(x) > (SELECT avg(t) FROM ({DAILY}))",
+    ],
+)
+def test_groups_that_are_read_twice_are_kept_once(text: str) -> None:
     parts = _plan(text)
     assert [part.name for part in parts] == ["s1", ""]
     assert [place.table for place in parts[-1].query.places] == ["@s1", "@s1"]
@@ -135,6 +146,12 @@ SELECT g, max(x) AS m, count(DISTINCT i) AS c, rank() OVER (ORDER BY max(x)) AS 
 FROM a GROUP BY g;
 SELECT s, g, sum(x) AS t, rank() OVER (PARTITION BY s ORDER BY sum(x)) AS r FROM a GROUP BY s, g;
 SELECT DISTINCT s, row_number() OVER (ORDER BY s) AS r FROM (SELECT DISTINCT s FROM a);
+SELECT s, count(DISTINCT i) AS c, count(*) AS n, sum(x) AS x, count(k) FILTER (WHERE b) AS k
+FROM a GROUP BY s;
+SELECT count(DISTINCT y) AS c, count(*) AS n FROM a LEFT JOIN d USING (k);
+SELECT * FROM ({DAILY}) WHERE t >= (SELECT max(t) FROM ({DAILY}));
+SELECT max(x) AS m, list(i ORDER BY i) AS l FROM a JOIN d USING (k) WHERE b;
+(SELECT k, max(i) AS m FROM a GROUP BY k) EXCEPT SELECT k, y FROM d WHERE y > (SELECT 4);
 SELECT d.name, m.m, row_number() OVER (ORDER BY d.name, d.k, d.y, m.m) AS r
 FROM d LEFT JOIN (SELECT k, max(i) AS m FROM a GROUP BY k) AS m USING (k);
 WITH n AS (SELECT d.k, count(a.i) AS n FROM d LEFT JOIN a USING (k) GROUP BY d.k)

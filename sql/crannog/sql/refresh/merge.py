@@ -28,7 +28,7 @@ from crannog.sql.refresh.relation import (
     Union,
 )
 from crannog.sql.refresh.render import render
-from crannog.sql.refresh.rewrite import Fresh, listed, parsed, text_of
+from crannog.sql.refresh.rewrite import Fresh, listed, parsed, renumbered, text_of
 from crannog.sql.refresh.signed import branches
 from crannog.sql.refresh.storable import kept_as
 
@@ -86,9 +86,25 @@ class State:
             return self.keyed.signed(changed, weight)
         return telescoped(self.source.child, changed, weight)
 
-    def top(self, place: str) -> Relation:
-        """Return the source's rows, computed from the state at a place."""
-        names = tuple(name for name, _ in self.query.columns)
+    def said(self) -> list[str]:
+        """Return texts that are equal where states are: of the groups, then of each number."""
+        grouped = self.relation.child
+        assert isinstance(grouped, Aggregate)
+        count = len(grouped.columns) - len(self.numbers)
+        alone = replace(
+            grouped,
+            columns=grouped.columns[:count],
+            values=grouped.values[: count - len(grouped.keys)],
+        )
+        texts = [text_of(alone), *(sql_of(number.call) for number in self.numbers)]
+        return renumbered("\0".join(texts), alone).split("\0")
+
+    def top(self, place: str, names: tuple[str, ...]) -> Relation:
+        """Return the source's rows, computed from the state at a place.
+
+        Args:
+            names: those of the state's columns there.
+        """
         if not self.source.keys and self.source.sets is None:
             return self._one_row(place, names)
         columns = tuple(self.fresh() for _ in names)

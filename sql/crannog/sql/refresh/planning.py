@@ -42,7 +42,7 @@ def planned(query: Query, bind: Bind, force: Force | None) -> tuple[Part, ...]:
     except CrannogError:
         # What was made of it does not bind: then it stays whole.
         return (whole,)
-    return (whole,) if final is None else (*stages.parts, _part(top, final, found))
+    return (whole,) if final is None else (*stages.read_by(final), _part(top, final, found))
 
 
 def _related(query: Query, bind: Bind) -> Relation:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from crannog.names import quote
+from crannog.sql.refresh.distinct_counts import in_two_steps
 from crannog.sql.refresh.grain import Grain, looks_at_all
 from crannog.sql.refresh.inexact import inexact
 from crannog.sql.refresh.merge import State, merge
@@ -65,6 +67,8 @@ class Stages:
         self._fresh = Fresh()
         self._places = {place.name: place for place in query.places}
         self._known: dict[str, Part] = {}
+        self._states: list[tuple[str, dict[str, str], Part]] = []
+        self._keep_filtered = force == "staging"
 
     def places(self, relation: Relation) -> tuple[Place, ...]:
         """Return the places that a relation reads."""
@@ -77,7 +81,24 @@ class Stages:
             if found is None or len(self.parts) > _MOST_PARTS:
                 break
             relation = found
+        if not self.parts and looks_at_all(relation) and not self._has_rule(relation):
+            # As nothing else works: what a filter leaves of a table is less than the table.
+            self._keep_filtered = True
+            relation = self._cut_children(relation, set(relation.columns))
         return relation
+
+    def _has_rule(self, relation: Relation) -> bool:
+        return isinstance(linear(relation), Linear) or bool(self.rules(relation))
+
+    def read_by(self, query: Query) -> list[Part]:
+        """Return the hidden parts that a query reads, and those that these read."""
+        read = {place.table for place in query.places}
+        found: list[Part] = []
+        for part in reversed(self.parts):
+            if f"@{part.name}" in read:
+                read |= {place.table for place in part.query.places}
+                found.insert(0, part)
+        return found
 
     def final(self, relation: Relation) -> Query | None:
         """Return the query over hidden parts, if it gives columns of the same types."""
@@ -127,8 +148,34 @@ class Stages:
             return None
         state = merge(node, self.places(node), self._bind, self._fresh, below)
         if isinstance(state, Reason):
+            return self._counted(node, keyed=keyed)
+        part, names = self._state(state)
+        return state.top(self._read(part), names)
+
+    def _state(self, state: State) -> tuple[Part, tuple[str, ...]]:
+        """Return the part that has the numbers of a state, and maybe more, and their columns."""
+        groups, *numbers = state.said()
+        groups = self._of_tables(groups)
+        for known, columns, part in self._states:
+            if known == groups and columns.keys() >= set(numbers):
+                keys = [name for name, _ in part.query.columns[: state.keys]]
+                return part, (*keys, *(columns[number] for number in numbers))
+        part = self._add(state.relation, state.query, state)
+        names = tuple(name for name, _ in part.query.columns)
+        self._states.append((groups, dict(zip(numbers, names[state.keys :], strict=True)), part))
+        return part, names
+
+    def _counted(self, node: Aggregate, *, keyed: bool) -> Relation | None:
+        """Keep how often each value comes in groups of which there are few, to count values."""
+        steps = in_two_steps(node, self._fresh)
+        kinds = {kind for _, kind in self.query(node).columns[: len(node.keys)]}
+        # A text names one of few groups more often than one of many; a date or a number does not.
+        if steps is None or not kinds <= {"VARCHAR", "BOOLEAN"}:
             return None
-        return state.top(self._read(self._add(state.relation, state.query, state)))
+        values, groups, top = steps
+        below = self._kept(values, keyed=keyed)
+        above = None if below is None else self._kept(replace(groups, child=below), keyed=False)
+        return None if above is None else replace(top, child=above)
 
     def _keyed(self, node: Aggregate) -> Keyed | None:
         """Return the rows below groups by a key that the groups' keys do not have."""
@@ -158,9 +205,8 @@ class Stages:
 
     def _cut(self, node: Relation, wanted: set[str]) -> Relation:
         """Return a relation below the top with what has a rule kept as hidden parts."""
-        groups = [each for each in nodes(node) if isinstance(each, Aggregate | Distinct | SetOp)]
-        if not groups and not any(isinstance(each, Attach) for each in nodes(node)):
-            return node
+        if not any(isinstance(n, Aggregate | Distinct | SetOp | Attach) for n in nodes(node)):
+            return self._filtered(node, wanted) if self._keep_filtered else node
         core = node
         while isinstance(core, Project | Filter):
             core = core.child
@@ -176,6 +222,16 @@ class Stages:
         if found is not node and isinstance(found, Aggregate):
             return self._kept(found, keyed=False) or found
         return found
+
+    def _filtered(self, node: Relation, wanted: set[str]) -> Relation:
+        """Keep what filters leave of tables."""
+        if isinstance(linear(node), Linear):
+            if not any(isinstance(each, Filter) for each in nodes(node)):
+                return node
+            kept = self._stored(node, [name for name in node.columns if name in wanted])
+            return kept or node
+        hidden = self._hidden(node, wanted) if self._force == "staging" else None
+        return hidden or self._cut_children(node, wanted)
 
     def _all_merge(self, node: Relation) -> bool:
         """Say whether all groups right below are better kept by their sums and counts."""
@@ -200,7 +256,7 @@ class Stages:
             names = [name for name in node.columns if name in wanted]
             more = [name for name in key if name not in names]
             kept = self._stored(wide, [*names, *more])
-            if kept is not None and more:
+            if kept is not None and names and more:
                 return Project(kept, tuple(names), tuple(map(column, names)))
             if kept is not None:
                 return kept
@@ -208,6 +264,8 @@ class Stages:
 
     def _stored(self, wide: Relation, names: Sequence[str]) -> Relation | None:
         """Keep some columns of a relation as a hidden part, and return what reads it."""
+        # Where no column matters, only the number of rows does.
+        names = names or wide.columns[:1]
         chosen = Project(wide, tuple(self._fresh() for _ in names), tuple(map(column, names)))
         kinds = [kind for _, kind in self.query(chosen).columns]
         kept = [found for kind in kinds if (found := kept_as(kind)) is not None]
@@ -215,8 +273,7 @@ class Stages:
             return None
         chosen = replace(chosen, values=tuple(map(_cast, names, kinds, kept)))
         query = self.query(chosen)
-        rules = replaces(chosen, query)
-        if isinstance(rules, Reason):
+        if isinstance(linear(chosen), Reason) and isinstance(replaces(chosen, query), Reason):
             return None
         place = self._read(self._add(chosen, query, NO_STATE))
         inner = tuple(self._fresh() for _ in names)
@@ -225,7 +282,7 @@ class Stages:
 
     def _add(self, relation: Relation, query: Query, state: State | Reason) -> Part:
         """Add a hidden part, unless there is one of the same rows."""
-        text = renumbered(query.text, relation)
+        text = self._of_tables(renumbered(query.text, relation))
         if text not in self._known:
             part = Part(
                 f"s{len(self.parts) + 1}",
@@ -239,6 +296,13 @@ class Stages:
             self.parts.append(part)
             self._known[text] = part
         return self._known[text]
+
+    def _of_tables(self, text: str) -> str:
+        """Return a text in which places of one table are the same, for comparison only."""
+        for place in self._places.values():
+            if not place.pinned:
+                text = text.replace(quote(place.name), quote(f"@of {place.table}"))
+        return text
 
     def _read(self, part: Part) -> str:
         """Return a new place at which a hidden part is read."""
