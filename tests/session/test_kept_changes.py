@@ -84,7 +84,10 @@ def test_whatever_statements_do_the_change_is_the_difference(table, seed, monkey
     draw = random.Random(seed)
     pins = [pin(table)]
     for _ in range(7):
-        table.sql(draw.choice(STATEMENTS).format(n=draw.randrange(40)))
+        several = draw.choice([1, 1, 2, 3])
+        for words in ["BEGIN", *draw.choices(STATEMENTS, k=several), "COMMIT"][several == 1 :]:
+            if several > 1 or words != "COMMIT":
+                table.sql(words.format(n=draw.randrange(40)))
         if draw.random() < 0.2:
             table.revert("main")
         if pin(table) != pins[-1]:
@@ -124,8 +127,11 @@ def test_a_load_by_key_keeps_the_rows_that_gave_way(session, tmp_path: Path) -> 
     session.load("t", path)
     found = kept(session, before)
     assert found is not None
-    assert (found.added, found.removed) == (3, 2)
+    assert (found.added, found.removed, len(found.beside)) == (0, 2, 1)
     check(session, before, pin(session))
+    change = change_set(session.lake, before, pin(session))
+    assert isinstance(change, ChangeSet)
+    assert (change.added, change.removed) == (3, 2)
 
 
 def test_a_revert_keeps_the_opposite(table) -> None:
@@ -155,6 +161,31 @@ def test_a_transaction_keeps_what_its_only_statement_changed(table) -> None:
     table.sql("DELETE FROM t WHERE k = 1")
     table.sql("ROLLBACK")
     assert len(list(table.lake.store.list(folder))) == 1
+
+
+def test_rows_that_a_transaction_puts_in_the_place_of_others_are_told_by_their_file(table) -> None:
+    before = pin(table)
+    table.sql("BEGIN")
+    table.sql("DELETE FROM t WHERE k BETWEEN 10 AND 19")
+    table.sql("INSERT INTO t SELECT i, 'fresh' || i FROM range(10, 22) r(i)")
+    table.sql("INSERT INTO t VALUES (500, 'more')")
+    table.sql("COMMIT")
+    found = kept(table, before)
+    assert found is not None
+    assert (found.added, found.removed, len(found.beside)) == (0, 10, 2)
+    check(table, before, pin(table))
+    middle = pin(table)
+    table.sql("DELETE FROM t WHERE k = 500")
+    check(table, before, pin(table))
+    check(table, middle, pin(table))
+    table.sql("BEGIN")
+    table.sql("DELETE FROM t WHERE k = 10")
+    table.sql("INSERT INTO t VALUES (501, 'more'), (502, 'and more')")
+    table.sql("DELETE FROM t WHERE k = 501")
+    before = pin(table)
+    table.sql("COMMIT")
+    assert kept(table, before) is None
+    check(table, before, pin(table))
 
 
 def test_a_statement_that_is_not_published_leaves_no_kept_changes(table, monkeypatch) -> None:

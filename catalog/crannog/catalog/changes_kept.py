@@ -24,6 +24,8 @@ class KeptChanges:
     Args:
         name: the file's own, without its folder.
         schema: digest of the columns that it was written with.
+        beside: paths, as the log spells them, of files that the version adds and whose rows all
+            came: these are not among the rows that are kept.
     """
 
     name: str
@@ -31,6 +33,7 @@ class KeptChanges:
     removed: int
     size: int
     schema: str
+    beside: tuple[str, ...] = ()
 
 
 def changes_to_json(kept: KeptChanges) -> JsonObject:
@@ -39,7 +42,9 @@ def changes_to_json(kept: KeptChanges) -> JsonObject:
     >>> changes_to_json(KeptChanges("n", 1, 2, 3, "d"))
     {'name': 'n', 'added': 1, 'removed': 2, 'size': 3, 'schema': 'd'}
     """
-    return asdict(kept)
+    said = asdict(kept)
+    said["beside"] = list(kept.beside)
+    return {name: value for name, value in said.items() if value != []}
 
 
 def changes_from_json(kept: object) -> KeptChanges | None:
@@ -58,4 +63,5 @@ def changes_from_json(kept: object) -> KeptChanges | None:
     if not known or not all(isinstance(each, int) for each in numbers):
         return None
     name, schema = cast("list[str]", texts)
-    return KeptChanges(name, *cast("tuple[int, int, int]", tuple(numbers)), schema)
+    beside = tuple(cast("list[str]", kept.get("beside") or []))
+    return KeptChanges(name, *cast("tuple[int, int, int]", tuple(numbers)), schema, beside)

@@ -317,12 +317,13 @@ def _sum(made: ChangeSet, versions: Iterable[VersionChange], *, kept: bool) -> C
     columns = made.old.columns
     for step in versions:
         columns = columns if step.columns is None else step.columns
-        one = step.kept if kept else None
-        if one is not None and _usable(made, one, columns):
+        one = step.kept if kept and _usable(made, step.kept, columns) else None
+        if one is not None:
             rows.setdefault(one.schema, (columns, []))[1].append(one)
-            continue
         for weight, found in ((1, step.adds), (-1, step.removes)):
             for file in found:
+                if one is not None and (weight < 0 or file.logged_path not in one.beside):
+                    continue
                 files.setdefault(file.identity, file)
                 balance[file.identity] += weight
     weights: dict[int, list[DataFile]] = {}
@@ -354,9 +355,9 @@ def _told_apart(made: ChangeSet, parts: Sequence[FileRows]) -> list[FileRows]:
     return found
 
 
-def _usable(made: ChangeSet, kept: KeptChanges, columns: Columns) -> bool:
+def _usable(made: ChangeSet, kept: KeptChanges | None, columns: Columns) -> bool:
     """Say whether kept changes are there, whole, and how to read them is known."""
-    if kept.schema != schema_digest(columns):
+    if kept is None or kept.schema != schema_digest(columns):
         return False
     try:
         return made.lake.store.size(kept_key(made.new.id, kept)) == kept.size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from crannog.catalog.changes_kept import KeptChanges
@@ -92,17 +92,16 @@ def _kept(
     removes: Sequence[DataFile],
     fresh: Sequence[DataFile],
 ) -> KeptChanges | None:
-    """Keep the rows that come, and those that give way to them."""
+    """Keep the rows that give way, beside the files of those that come."""
     target, keyed = written.target, written.keyed
     if keyed is None or target.pin is None:
         return None
-    added, before, stay = (sum(file.rows for file in each) for each in (fresh, removes,
-                           written.adds))  # fmt: skip
-    extent = Extent(added, before - stay, before + stay + added)
-    if not extent.few(target.pin):
-        return None
+    before, stay = (sum(file.rows for file in each) for each in (removes, written.adds))
+    extent = Extent(0, before - stay, before + stay)
     gone = f"SELECT * FROM ({target.select(removes)}) AS t WHERE {keyed.replaced()}"
-    return keep_changes(scratch, target.lake, target.pin, [target.select(fresh)], [gone], extent)
+    kept = keep_changes(scratch, target.lake, target.pin, [], [gone], extent)
+    beside = tuple(file.logged_path for file in fresh)
+    return None if kept is None else replace(kept, beside=beside)
 
 
 def _moved_rows(

@@ -11,6 +11,7 @@ from crannog.catalog.pins import Pin
 from crannog.engine.edit import TableEdit
 
 if TYPE_CHECKING:
+    from crannog.catalog.changes_kept import KeptChanges
     from crannog.catalog.delta_log import DataFile
     from crannog.catalog.lake import Lake
 
@@ -60,10 +61,25 @@ def squashed(
         operation=_operation(old, edit),
         staged=edit.staged or (old is not None and old.staged),
         blind=edit.blind and (old is None or old.blind),
-        changes=edit.changes if old is None else None,
+        changes=_changes(old, edit),
     )
     live = (*(file for file in live if file.logged_path not in out), *edit.adds)
     return Squashed(made, live, _entry(made, live, commit))
+
+
+def _changes(old: TableEdit | None, edit: TableEdit) -> KeptChanges | None:
+    """Return what is kept of both: that of the first, beside files that were only added since."""
+    if old is None:
+        return edit.changes
+    if (
+        old.changes is None
+        or edit.removes
+        or not edit.staged
+        or edit.pin.columns != old.pin.columns
+    ):
+        return None
+    added = (file.logged_path for file in edit.adds)
+    return replace(old.changes, beside=(*old.changes.beside, *added))
 
 
 def _removes(
