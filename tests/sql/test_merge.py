@@ -92,6 +92,14 @@ def test_groups_over_rows_with_a_key_are_added_to_by_the_affected_keys(text: str
         assert check(parts, query, old, new, by_key=False)
 
 
+def test_groups_by_a_sum_of_floats_are_not_added_to_as_it_may_not_come_out_again() -> None:
+    rows = "SELECT k, sum(f) AS f, max(i) AS m FROM a GROUP BY k"
+    parts = plan_parts(
+        _query(f"SELECT round(f) AS r, count(*) AS n FROM ({rows}) GROUP BY 1"), bind
+    )
+    assert [part.name for part in parts if not isinstance(part.merge, Reason)] != ["s1"]
+
+
 @pytest.mark.parametrize(
     ("text", "because"),
     [

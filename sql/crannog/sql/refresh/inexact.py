@@ -18,6 +18,7 @@ from crannog.sql.refresh.relation import (
     children,
     used,
 )
+from crannog.sql.refresh.rewrite import nodes
 from crannog.types import ListOf, MapOf, Scalar, StructOf, Type, parse_type
 
 _FLOATS = frozenset({"FLOAT", "DOUBLE"})
@@ -31,6 +32,7 @@ _ALWAYS = frozenset(
     """.split()
 )
 _BY_TYPE = frozenset({"sum", "sum_no_overflow"})
+_EXACT_IF_GIVEN = _BY_TYPE | {"avg", "mean"}
 
 
 def inexact(
@@ -93,6 +95,40 @@ def _sums_floats(value: Expr, kind: str | None) -> bool:
         if name in _BY_TYPE and (kind is None or _has_float(parse_type(kind))):
             return True
     return False
+
+
+def summed(relation: Relation) -> list[tuple[Relation, Expr]] | None:
+    """Return what is summed up, and over which relation; None where more than sums is inexact.
+
+    If none of it is a floating-point number, equal rows give equal results.
+    """
+    found: list[tuple[Relation, Expr]] = []
+    for node in nodes(relation):
+        for value in _summing(node):
+            for call in value.find_all(exp.Func):
+                name = function_name(call)
+                if name in _EXACT_IF_GIVEN:
+                    given = call.expressions[0] if isinstance(call, exp.Anonymous) else call.this
+                    below = node.right if isinstance(node, Attach) else children(node)[0]
+                    found.append((below, given))
+                elif name in _ALWAYS:
+                    return None
+    return found
+
+
+def _summing(node: Relation) -> tuple[Expr, ...]:
+    match node:
+        case Aggregate() | Window():
+            return node.values
+        case Attach(kind="value"):
+            return node.value
+        case _:
+            return ()
+
+
+def is_float(kind: str) -> bool:
+    """Say whether a type holds floating-point numbers."""
+    return _has_float(parse_type(kind))
 
 
 def function_name(call: exp.Expr) -> str:
