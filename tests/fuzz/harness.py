@@ -19,6 +19,7 @@ from crannog.engine.incremental.chain import Step, drop, strategies
 from crannog.engine.incremental.expand import binder
 from crannog.engine.incremental.memory import MemoryModel, MemorySource
 from crannog.engine.read import ROW_COLUMN
+from crannog.errors import CrannogError
 from crannog.names import quote
 from crannog.sql.refresh.parts import Part, plan_parts
 from crannog.sql.refresh.query import Bind, Query
@@ -236,6 +237,12 @@ class _Run:
             return None
         if sum(1 for _ in scans(relation)) > MOST:
             raise Unfit("too many tables")
+        try:
+            self.bind(render(relation, lambda scan: quote(scan.place)), query.places)
+        except CrannogError as refused:
+            # Then the plan refuses it too, and the model is rebuilt.
+            self.tally.unrelated[refused.message[:70]] += 1
+            return None
         tables = {place.name: self.source.sql(place.table) for place in query.places}
         return render(relation, lambda scan: tables[scan.place])
 

@@ -93,5 +93,6 @@ class Tally:
         own = ", ".join(f"{name} {count}" for name, count in self.own.most_common())
         told.append(f"chosen by the engine itself: {own}")
         told += [f"rebuilt {count:6}  {reason}" for reason, count in self.reasons.most_common(25)]
+        told += [f"no relation {count:3}  {why}" for why, count in self.unrelated.most_common(9)]
         told.append(f"{len(self.failures)} failures, {self.slow} that took too long")
         return told
