@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
-from benchmarks.measure import ROOT, machine, table
+from benchmarks.measure import ROOT, Cost, cost_of, machine, median, table
 from benchmarks.refresh.changes import Change
 from benchmarks.refresh.models import CHAIN, SINGLE
 from crannog.engine import Session, connect
@@ -57,22 +55,27 @@ class Lake:
         for statement in change.statements(number, count, largest):
             self.session.sql(statement)
 
-    def build(self, *names: str) -> tuple[float, list[str]]:
-        """Build and return seconds and actions."""
-        started = time.perf_counter()
-        built = self.session.build(*names)
-        seconds = time.perf_counter() - started
-        return seconds, [model.action for model in built.models]
+    def build(self, *names: str) -> tuple[Cost, list[str]]:
+        """Build and return what it cost, and the actions."""
+        actions: list[str] = []
 
-    def recompute(self, names: Iterable[str]) -> float:
+        def work() -> None:
+            actions.extend(model.action for model in self.session.build(*names).models)
+
+        return cost_of(work), actions
+
+    def recompute(self, names: Iterable[str]) -> Cost:
         """Let plain DuckDB recompute models from the same files, and write them as Parquet."""
         self._stand()
-        started = time.perf_counter()
-        for name in names:
-            target = self.folder / f"{name}.parquet"
-            self.plain.execute(f"COPY ({self.models[name]}) TO '{target}' (FORMAT parquet)")
-            self.plain.execute(f"CREATE OR REPLACE VIEW {name} AS FROM read_parquet('{target}')")
-        return time.perf_counter() - started
+
+        def work() -> None:
+            for name in names:
+                target = self.folder / f"{name}.parquet"
+                self.plain.execute(f"COPY ({self.models[name]}) TO '{target}' (FORMAT parquet)")
+                made = f"FROM read_parquet('{target}')"
+                self.plain.execute(f"CREATE OR REPLACE VIEW {name} AS {made}")
+
+        return cost_of(work)
 
     def equal(self, name: str) -> bool:
         """Whether a model holds what the recompute gave; shares of doubles within 1e-4."""
@@ -111,7 +114,7 @@ def single(folder: Path, options: argparse.Namespace) -> None:
     rows = []
     number = 0
     for change in changes(options):
-        costs: dict[str, list[tuple[float, float]]] = {name: [] for name in SINGLE}
+        costs: dict[str, list[tuple[Cost, Cost]]] = {name: [] for name in SINGLE}
         actions: dict[str, set[str]] = {name: set() for name in SINGLE}
         wrong = set()
         for _ in range(options.rounds):
@@ -144,7 +147,7 @@ def chain(folder: Path, options: argparse.Namespace) -> None:
             actions |= set(done)
             wrong |= not all(lake.equal(name) for name in CHAIN)
         rows.append(_row(change, "six models", costs, actions, wrong))
-    nothing = statistics.median(lake.build()[0] for _ in range(options.rounds))
+    nothing = median([lake.build()[0] for _ in range(options.rounds)]).wall
     _print(f"Six models in a chain, TPC-H SF{options.sf}", rows)
     print(f"  a build with nothing to do: {nothing * 1000:.0f} ms")
     lake.close()
@@ -153,18 +156,18 @@ def chain(folder: Path, options: argparse.Namespace) -> None:
 def _row(
     change: Change,
     name: str,
-    costs: Sequence[tuple[float, float]],
+    costs: Sequence[tuple[Cost, Cost]],
     actions: set[str],
     wrong: bool,
 ) -> tuple[object, ...]:
-    ours = statistics.median(each[0] for each in costs)
-    theirs = statistics.median(each[1] for each in costs)
+    ours, theirs = (median([each[at] for each in costs]) for at in (0, 1))
     said = ",".join(sorted(actions)) + ("  WRONG" if wrong else "")
-    return (change.name, name, f"{ours:.3f} s", f"{theirs:.3f} s", theirs / ours, said)
+    walls = (f"{ours.wall:.3f} s", f"{theirs.wall:.3f} s", theirs.wall / ours.wall)
+    return (change.name, name, *walls, theirs.cpu / ours.cpu, said)
 
 
 def _print(title: str, rows: Sequence[Sequence[object]]) -> None:
-    head = ("change", "model", "refresh", "recompute", "times faster", "")
+    head = ("change", "model", "refresh", "recompute", "wall x", "cpu x", "")
     table(f"{title}: a refresh beside DuckDB's full recompute with write (medians)", head, rows)
 
 
