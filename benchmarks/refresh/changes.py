@@ -53,7 +53,8 @@ class Change:
             (
                 f"INSERT INTO tpch.orders SELECT o_orderkey + {new * 4 + 40}, o_custkey, "
                 "o_orderstatus, o_totalprice, o_orderdate, o_orderpriority, o_clerk, "
-                "o_shippriority, o_comment FROM tpch.orders WHERE o_orderkey IN (SELECT o_orderkey FROM old)"
+                "o_shippriority, o_comment FROM tpch.orders "
+                "WHERE o_orderkey IN (SELECT o_orderkey FROM old)"
             ),
             "COMMIT",
         ]
