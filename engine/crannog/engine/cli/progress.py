@@ -80,7 +80,7 @@ def _rows_said(event: ModelFinished) -> str:
 
 def _time_said(event: ModelFinished) -> str:
     taken = f"{event.seconds:.1f} s"
-    if event.action not in _REFRESHES or event.rebuild_seconds is None:
+    if event.status != "ok" or event.rebuild_seconds is None:
         return taken
     return f"{taken} (the last rebuild: {event.rebuild_seconds:.1f} s)"
 
