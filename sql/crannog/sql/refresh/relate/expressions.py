@@ -21,6 +21,14 @@ from crannog.sql.refresh.unsupported import Unsupported, too_complex
 # Whether names of the SELECT list may be meant, and whether rather than columns of FROM.
 Aliases: TypeAlias = Literal["none", "after", "first"]
 
+# Anything else, as `#1`, could mean a column without being one.
+_KNOWN = (
+    *(exp.Func, exp.Binary, exp.Neg, exp.Not, exp.BitwiseNot, exp.Between, exp.In, exp.AtTimeZone),
+    *(exp.Boolean, exp.Null, exp.ByteString, exp.RawString, exp.Interval, exp.Star, exp.Tuple),
+    *(exp.Bracket, exp.Slice, exp.JSONKeyValue, exp.Lambda, exp.Comprehension, exp.Any, exp.All),
+    *(exp.Distinct, exp.Filter, exp.Where, exp.IgnoreNulls, exp.RespectNulls, exp.WithinGroup),
+    *(exp.Order, exp.Ordered, exp.Window, exp.WindowSpec),
+)
 _COLUMN_ID = re.compile(r"c[0-9]+\Z", re.IGNORECASE)
 _REFUSED: Mapping[type[Expr], str] = {
     exp.Placeholder: "a parameter",
@@ -138,14 +146,16 @@ class Resolver:
                 return self._column(node)
             case exp.Subquery() | exp.Exists():
                 return self._subquery(node, None)
-            case exp.In() if node.args.get("query") is not None:
-                return self._in(node)
+            case exp.In() if (query := _listed_by(node)) is not None:
+                return self._in(node, query)
             case exp.Identifier() | exp.Literal() | exp.DataType() | exp.Var():
                 return node.copy()
             case _:
                 return self._compound(node)
 
     def _compound(self, node: Expr) -> Expr:
+        if not isinstance(node, _KNOWN):
+            raise too_complex(f"{node.key} is not represented")
         _check_order(node)
         match node:
             case exp.Lambda():
@@ -225,10 +235,9 @@ class Resolver:
         self.pending.append(found)
         return exp.Column(this=exp.Identifier(this=found.column, quoted=False))
 
-    def _in(self, node: exp.In) -> Expr:
+    def _in(self, node: exp.In, query: Expr) -> Expr:
         subject = bare(node.this)
         probes = subject.expressions if isinstance(subject, exp.Tuple) else [subject]
-        query: Expr = node.args["query"]
         return self._subquery(query, tuple(canonical(self._visit(each)) for each in probes))
 
     def _quantified(self, node: exp.EQ | exp.NEQ) -> Expr:
@@ -300,6 +309,14 @@ class Resolver:
                     raise too_complex(f"the window {name.name} is changed where it is used")
                 args[key] = found.args[key]
         return exp.Window(**args)
+
+
+def _listed_by(node: exp.In) -> Expr | None:
+    """Return the query that IN looks in, as a subquery; None for a list."""
+    query: Expr | None = node.args.get("query")
+    if query is None and len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Values):
+        query = exp.Subquery(this=node.expressions[0].copy())
+    return query
 
 
 def _quantified(node: exp.EQ | exp.NEQ) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import sqlglot
@@ -30,6 +31,8 @@ _AFTER_ARROW = frozenset({",", ")", "]", "}", "->", "->>", "::", ";"})
 _OPERATOR_WORDS = frozenset(
     "and or is in not like ilike between similar glob collate at isnull notnull overlaps".split()
 )
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'"}
 _MARK = "crannog_as_written_"
 
 
@@ -72,8 +75,13 @@ def _check(text: str, code: Sequence[Token]) -> None:
 
 
 def _text(token: Token) -> str:
-    # sqlglot gives `E'...'` with its escapes.
-    return token.text[2:-1] if token.text[0] in "eE" else string_value(token)
+    """Return a string's value; one with unusual escapes is left as sqlglot does not read it."""
+    value = string_value(token)
+    return _ESCAPE.sub(_escaped, value) if token.text[0] in "eE" else value
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return _ESCAPES.get(found[1], f"{found[0]}?")
 
 
 def _check_arrow(code: Sequence[Token], index: int) -> None:
