@@ -164,19 +164,17 @@ def rangeable(kind: str) -> bool:
 
 def _aggregates(wanted: Wanted, *, few: bool) -> list[str]:
     key = quote(wanted.key)
-    nulls = f"coalesce(bool_or({key} IS NULL), false)"
+    nulls = f"count(*) - count({key})"
     if wanted.kind is None:
         return [nulls, "NULL", "NULL", "NULL", "NULL", "NULL"]
     value = key if wanted.same else f"TRY_CAST({key} AS {wanted.kind})"
-    lost = f"coalesce(bool_or({key} IS NOT NULL AND {value} IS NULL), false)"
-    listed = f"list(DISTINCT {value}) FILTER ({key} IS NOT NULL)" if few else "NULL"
     return [
         nulls,
         "NULL" if wanted.same else f"typeof(min({key}))",
-        "false" if wanted.same else lost,
+        "0" if wanted.same else f"count({key}) - count({value})",
         f"CAST(min({value}) AS VARCHAR)",
         f"CAST(max({value}) AS VARCHAR)",
-        f"CAST(({listed})[:{FEW + 1}] AS VARCHAR[])" if few else "NULL",
+        f"list(CAST({value} AS VARCHAR))" if few else "NULL",
     ]
 
 
@@ -190,8 +188,10 @@ def _read(wanted: Wanted, row: Sequence[object]) -> Found:
     if max(len(str(low)), len(str(high))) > _LONGEST:
         return Found(bool(nulls), known=False)
     values = None
-    if isinstance(listed, list) and len(listed) <= FEW:
-        values = tuple(literal_of(str(value), kind) for value in listed)
+    if isinstance(listed, list):
+        texts = dict.fromkeys(str(value) for value in listed if value is not None)
+        if len(texts) <= FEW:
+            values = tuple(literal_of(text, kind) for text in texts)
     return Found(bool(nulls), True, literal_of(str(low), kind), literal_of(str(high), kind), values)
 
 
