@@ -448,6 +448,8 @@ class WholeLake(RuleBasedStateMachine):
         found = {}
         for key, entry in self.lake.state(commit).tables.items():
             pin = self.lake.pin(entry)
+            if pin.kind == "stage":
+                continue
             names = [column.name for column in pin.columns]
             found[key] = Bag()
             for file in self.lake.files(pin):

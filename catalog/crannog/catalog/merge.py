@@ -8,7 +8,7 @@ from typing import TypeVar
 from crannog.catalog import history, refs
 from crannog.catalog.commit import Commit, Head
 from crannog.catalog.objects import Objects
-from crannog.catalog.pins import Pin
+from crannog.catalog.pins import HIDDEN_PART, Pin
 from crannog.catalog.publish import Origin, publish
 from crannog.catalog.state import Changes, State
 from crannog.errors import ConflictError
@@ -37,6 +37,9 @@ def _merged(
     objects: Objects, ours: State, theirs: State, shared: State, source_ref: str
 ) -> Changes:
     taken, both = _three_way(_digests(ours), _digests(theirs), _digests(shared))
+    # What is kept of a model beside its rows the next build makes anew.
+    anew = [key for key in both if _is_hidden(key, ours, theirs)]
+    both = [key for key in both if key not in anew]
     unclear = {_name(key, ours, theirs, shared) for key in both} | _torn(ours, theirs, shared)
     if unclear:
         names = sorted(unclear)
@@ -49,6 +52,7 @@ def _merged(
     tables: dict[str, Pin | None] = {
         key: None if digest is None else objects.pin(digest) for key, digest in taken.items()
     }
+    tables |= dict.fromkeys(key for key in anew if key in ours.tables)
     projects, manifests = _three_way(ours.projects, theirs.projects, shared.projects)
     # A schema that both spelled anew stays as ours: names compare without case.
     schemas, _ = _three_way(ours.schemas, theirs.schemas, shared.schemas)
@@ -73,7 +77,11 @@ def _torn(ours: State, theirs: State, shared: State) -> set[str]:
 
 def _places(state: State) -> dict[str, tuple[str, str]]:
     """Return key and digest of each table by its id."""
-    return {entry.id: (key, entry.digest) for key, entry in state.tables.items()}
+    return {
+        entry.id: (key, entry.digest)
+        for key, entry in state.tables.items()
+        if entry.kind != HIDDEN_PART
+    }
 
 
 def _three_way(
@@ -99,6 +107,11 @@ def _three_way(
 
 def _digests(state: State) -> dict[str, str]:
     return {key: entry.digest for key, entry in state.tables.items()}
+
+
+def _is_hidden(key: str, *states: State) -> bool:
+    entries = (state.tables.get(key) for state in states)
+    return any(entry is not None and entry.kind == HIDDEN_PART for entry in entries)
 
 
 def _name(key: str, *states: State) -> str:

@@ -18,7 +18,7 @@ from crannog.catalog.inverse import (
     undone_schemas,
     undos,
 )
-from crannog.catalog.pins import JsonObject, Pin
+from crannog.catalog.pins import HIDDEN_PART, JsonObject, Pin
 from crannog.catalog.state import Changes
 from crannog.engine.dml.target import not_null
 from crannog.engine.incremental.change_sets import change_set
@@ -140,22 +140,18 @@ class _Revert:
         check_revertible(self.lake, head, self.commit)
         found = undos(self.lake, self.commit, state)
         self.models = [each.name for each in found if _made(each)]
-        moves: list[_Move] = []
-        conflicts: list[_Conflict] = []
-        for undo in found:
-            try:
-                move = self._undo(undo)
-            except _Conflict as conflict:
-                conflicts.append(conflict)
-            else:
-                moves += [move] if move is not None else []
+        moves, conflicts = self._moves(found)
         tables: dict[str, Pin | None] = {
             each.old: None for each in moves if each.old is not None and each.old != each.new
         }
         for each in moves:
             if each.new is not None and each.pin is not None:
                 other = state.tables.get(each.new)
-                if other is not None and other.id != each.pin.id and each.new not in tables:
+                taken = other is not None and other.id != each.pin.id and each.new not in tables
+                if taken and each.pin.kind == HIDDEN_PART:
+                    tables[each.new] = None
+                    continue
+                if taken and other is not None:
                     undo = next(one for one in found if one.old_key == each.new)
                     said = f"{each.pin.name} cannot return: there is another table of this name"
                     conflicts.append(_Conflict(undo, said, f"rename or drop {other.name} first"))
@@ -168,6 +164,23 @@ class _Revert:
             undone_projects(self.lake, self.commit, state),
             schemas=undone_schemas(self.lake, self.commit, state),
         )
+
+    def _moves(self, found: Sequence[Undo]) -> tuple[list[_Move], list[_Conflict]]:
+        """Return where the tables go, and those that can't."""
+        moves: list[_Move] = []
+        conflicts: list[_Conflict] = []
+        for undo in found:
+            try:
+                move = self._undo(undo)
+            except _Conflict as conflict:
+                if not _hidden(undo):
+                    conflicts.append(conflict)
+                elif undo.now is not None:
+                    # What is kept of a model beside its rows the next build makes anew.
+                    moves.append(_Move(undo.key, None, None))
+            else:
+                moves += [move] if move is not None else []
+        return moves, conflicts
 
     def _refusal(self, conflicts: Sequence[_Conflict]) -> ConflictError:
         first = conflicts[0]
@@ -402,6 +415,11 @@ def _described(undo: Undo, now: Pin) -> Pin:
 
 def _plain(columns: Iterable[Column]) -> list[Column]:
     return [replace(column, comment=None) for column in columns]
+
+
+def _hidden(undo: Undo) -> bool:
+    """Whether the table is a hidden part of a model."""
+    return any(each is not None and each.kind == HIDDEN_PART for each in (undo.now, undo.after))
 
 
 def _made(undo: Undo) -> bool:
