@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: setup demo test lint bench bench-refresh oracle races faults format help
+.PHONY: setup demo test lint bench bench-refresh oracle races faults fuzz mutations format help
 
 help:
 	@echo "make setup   make .venv and .venv-oracle (may run twice, or twice at once)"
@@ -15,6 +15,8 @@ help:
 	@echo "make oracle  TPC-H at SF1 and TPC-DS at SF0.1, smaller on S3, against DuckDB's own answers"
 	@echo "make races   20,000 schedules of the publish protocol, and 400 commits of 8 processes"
 	@echo "make faults  every store call of every write killed and failed, and 1,000 histories of a model"
+	@echo "make fuzz    100,000 refreshes of random models against plain DuckDB (CASES=, SEED=)"
+	@echo "make mutations   each rule of a refresh broken on purpose, and caught by the fuzzer"
 	@echo "make format  let ruff lay out the code"
 
 setup:
@@ -42,6 +44,13 @@ races: setup
 faults: setup
 	CRANNOG_FAULT_CASES=0 CRANNOG_MODEL_SEQUENCES=$(or $(SEQUENCES),1000) \
 		$(BIN)/python -m pytest -q -n $(WORKERS) --dist load tests/faults tests/model
+
+fuzz: setup
+	PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz --cases $(or $(CASES),100000) \
+		--jobs $(WORKERS) $(if $(SEED),--seed $(SEED))
+
+mutations: setup
+	PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz.mutations
 
 bench: setup
 	@$(BIN)/python -m benchmarks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import tempfile
 import traceback
 from collections import Counter
@@ -37,6 +38,9 @@ FORCES: dict[str, list[str]] = {
 UNFIT = {"unsupported_type", "not_supported", "unsupported"}
 
 
+_UNSTORABLE = re.compile(r'"[^"]*[ ,;{}()=\n\t][^"]*"')
+
+
 class LakeHarness:
     """Run scenarios through SQL statements, builds and verify.
 
@@ -50,8 +54,13 @@ class LakeHarness:
         self.cli = cli
 
     def fresh(self, seed: int | str) -> Scenario | None:
-        """Draw a scenario."""
-        return self.drafts.fresh(seed)
+        """Draw a scenario; None: none can run, or it has names that a Delta table can't have."""
+        found = self.drafts.fresh(seed)
+        if found is None:
+            return None
+        names = [column for columns in found.tables.values() for column, _ in columns]
+        texts = [*names, *(model.sql for model in found.models)]
+        return None if any(_UNSTORABLE.search(text) for text in texts) else found
 
     def run(self, scenario: Scenario) -> list[Failure]:
         """Run one scenario; returns what is wrong."""
